@@ -1,0 +1,131 @@
+//! `caxton ask`: sends one message, waits for the answer and prints its content.
+
+use std::{path::PathBuf, time::Duration};
+
+use caxton_acl::Performative;
+use serde_json::{Map, Value, json};
+
+use super::{send::performative, text};
+use crate::{
+    client::{Client, segment},
+    content,
+    failure::{Exit, Failure, cannot},
+    output::{Format, Output},
+    time,
+};
+
+const EXAMPLES: &str = "\
+The answer's content goes to stdout unchanged, so it can be piped. An answer that is `failure`, `refuse` or \
+`not-understood` ends with exit code 1, no answer in time with 8. With `-o json` the whole answering message is \
+printed.
+
+Examples:
+  caxton ask echo hello
+  caxton ask counter --file notes.txt > report.json
+  git log | caxton ask summary - --timeout 2m
+  caxton ask echo hello -o json";
+
+/// The parameter that carries the name of the file that a content was read from.
+const FILE_PARAMETER: &str = "file";
+
+/// The arguments of `caxton ask`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Ask {
+    /// The agent to ask
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    /// The content: text, @FILE, or - for stdin
+    #[arg(value_name = "CONTENT")]
+    content: Option<String>,
+    /// The communicative act
+    #[arg(short, long, value_name = "ACT", default_value = "request", value_parser = performative)]
+    performative: Performative,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::duration)]
+    timeout: Duration,
+    /// A file to send as the content, together with its name
+    #[arg(long, value_name = "FILE", conflicts_with = "content")]
+    file: Option<PathBuf>,
+    /// A parameter of your own; may be repeated
+    #[arg(long = "param", value_name = "X-NAME=VALUE", value_parser = content::parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+impl Ask {
+    /// Asks and prints the answer.
+    ///
+    /// # Errors
+    /// No answer in time, an answer that says no, or a refusal of the server.
+    pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let content = match (&self.file, &self.content) {
+            (Some(path), _) => content::file(path)?,
+            (None, Some(given)) => content::read(given)?,
+            (None, None) => Vec::new(),
+        };
+        match output.format {
+            Format::Json | Format::Jsonl => self.ask_document(client, output, content),
+            Format::Table | Format::Wide | Format::Name => self.ask_raw(client, output, content),
+        }
+    }
+
+    fn ask_raw(&self, client: &Client, output: &Output, content: Vec<u8>) -> Result<(), Failure> {
+        let mut path = format!(
+            "/v1/agents/{}/ask?performative={}&timeout-ms={}",
+            segment(&self.agent),
+            self.performative,
+            time::millis(self.timeout)
+        );
+        if let Some(name) = self.file_name() {
+            path.push_str(&format!("&file={}", segment(&name)));
+        }
+        let media_type = if std::str::from_utf8(&content).is_ok() {
+            "text/plain; charset=utf-8"
+        } else {
+            "application/octet-stream"
+        };
+        let mut headers = vec![("content-type".to_owned(), media_type.to_owned())];
+        headers.extend(self.parameters.iter().map(|(name, value)| (format!("X-Acl-{name}"), value.clone())));
+        let answer = client.ask_raw(&path, &headers, &content, self.timeout).map_err(cannot(self.doing()))?;
+        if !answer.conversation.is_empty() {
+            output.note(&format!(
+                "{} from {}, conversation {}",
+                answer.performative, answer.sender, answer.conversation
+            ));
+        }
+        output.bytes(&answer.body)
+    }
+
+    fn ask_document(&self, client: &Client, output: &Output, content: Vec<u8>) -> Result<(), Failure> {
+        let mut message = Map::new();
+        message.insert("performative".to_owned(), json!(self.performative.as_str()));
+        message.insert("receiver".to_owned(), json!([self.agent]));
+        content::set(&mut message, content);
+        let file = self.file_name().map(|name| (FILE_PARAMETER.to_owned(), name));
+        let parameters = self.parameters.iter().cloned().chain(file);
+        message.extend(parameters.map(|(name, value)| (format!("X-{name}"), json!(value))));
+        let path = format!("/v1/ask?timeout-ms={}", time::millis(self.timeout));
+        let answer = client
+            .post_and_wait(&path, &Value::Object(message), self.timeout)
+            .map_err(cannot(self.doing()))?;
+        output.document(&answer)?;
+        let act = text(&answer, "performative").to_ascii_lowercase();
+        match act.as_str() {
+            "failure" | "refuse" | "not-understood" => {
+                let what = format!("`{}` answered {act}", self.agent);
+                Err(Failure::new(Exit::Failure, what, text(&answer, "content"), ""))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn doing(&self) -> String {
+        format!("ask `{}`", self.agent)
+    }
+
+    /// The file's name without its folder.
+    fn file_name(&self) -> Option<String> {
+        let name = self.file.as_ref()?.file_name()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+}

@@ -1,0 +1,210 @@
+//! `caxton deploy`: uploads components and starts agents from them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value};
+
+use super::{get::short_digest, text};
+use crate::{
+    client::{self, Client, segment},
+    content,
+    failure::{Exit, Failure, cannot},
+    manifest::Manifest,
+    output::{Format, Output},
+    table::Table,
+    time,
+};
+
+const EXAMPLES: &str = "\
+A PATH is an agent's manifest in TOML, or a component (.wasm). A manifest has these keys:
+
+  name = \"bidder-js\"
+  component = \"bidder.wasm\"          # relative to the manifest
+  capabilities = [\"count-words\"]
+  groups = [\"bidders\"]
+  grants = []
+  [config]                           # anything; the agent's init gets it as JSON
+  [limits]                           # all optional
+  memory_bytes_max = 134217728
+  turn_ms_max = 1000
+  mailbox_messages_max = 1024
+  restarts_max = 5
+
+Examples:
+  caxton deploy agents/bidder-js.toml agents/bidder-py.toml
+  caxton deploy echo.wasm
+  caxton deploy bidder.wasm --name bidder-2 --group bidders --config '{\"price\": 3}'";
+
+/// How often the state of an agent that starts is asked for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The arguments of `caxton deploy`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Deploy {
+    /// Manifests (.toml) and components (.wasm)
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// The agent's name; else the manifest's, or the component's file name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A capability of an agent that is deployed from a component; may be repeated
+    #[arg(long = "capability", value_name = "NAME")]
+    capabilities: Vec<String>,
+    /// A group of an agent that is deployed from a component; may be repeated
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// A grant of an agent that is deployed from a component; may be repeated
+    #[arg(long = "grant", value_name = "INTERFACE")]
+    grants: Vec<String>,
+    /// The config of an agent that is deployed from a component: a JSON object, @FILE, or - for stdin
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
+    /// How long to wait until an agent is active
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::duration)]
+    timeout: Duration,
+}
+
+impl Deploy {
+    /// Deploys each path in turn and waits until its agent is active. The first failure ends it; what was deployed
+    /// before stays.
+    ///
+    /// # Errors
+    /// A manifest that is not valid, a refusal of the server, an agent that failed or was not active in time.
+    pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let manifests = self.paths.iter().map(|path| self.manifest(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut table = Table::new(["NAME", "STATE", "COMPONENT"]);
+        let deployed = manifests.iter().try_for_each(|manifest| {
+            let agent = self.deploy(manifest, client, output)?;
+            match output.format {
+                Format::Json | Format::Jsonl => output.document(&agent)?,
+                Format::Name => output.line(&text(&agent, "name"))?,
+                Format::Table => {
+                    table.row([
+                        text(&agent, "name"),
+                        text(&agent, "state"),
+                        short_digest(&text(&agent, "component")),
+                    ]);
+                }
+                Format::Wide => table.row(["name", "state", "component"].map(|key| text(&agent, key))),
+            }
+            active(&agent, &manifest.name)
+        });
+        if matches!(output.format, Format::Table | Format::Wide) && !table.is_empty() {
+            output.table(&table)?;
+        }
+        deployed
+    }
+
+    fn manifest(&self, path: &Path) -> Result<Manifest, Failure> {
+        if self.name.is_some() && self.paths.len() > 1 {
+            return Err(Failure::new(
+                Exit::Usage,
+                "cannot deploy several agents under one name",
+                format!("--name goes with one PATH, found {}", self.paths.len()),
+                "deploy one at a time",
+            ));
+        }
+        let mut manifest = if path.extension().is_some_and(|extension| extension == "wasm") {
+            self.of_component(path)?
+        } else {
+            self.refuse_options_beside(path)?;
+            Manifest::read(path)?
+        };
+        if let Some(name) = &self.name {
+            manifest.name.clone_from(name);
+        }
+        Ok(manifest)
+    }
+
+    fn refuse_options_beside(&self, manifest: &Path) -> Result<(), Failure> {
+        let lists = [&self.capabilities, &self.groups, &self.grants];
+        if self.config.is_none() && lists.iter().all(|list| list.is_empty()) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Usage,
+            format!("cannot deploy {}", manifest.display()),
+            "--capability, --group, --grant and --config describe a component, and this is a manifest",
+            "write them into the manifest, or name the .wasm file",
+        ))
+    }
+
+    fn of_component(&self, path: &Path) -> Result<Manifest, Failure> {
+        Ok(Manifest {
+            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            component: path.to_owned(),
+            capabilities: self.capabilities.clone(),
+            groups: self.groups.clone(),
+            grants: self.grants.clone(),
+            config: self.config.as_deref().map_or(Ok(Value::Object(Map::new())), config)?,
+            limits: Map::new(),
+        })
+    }
+
+    fn deploy(&self, manifest: &Manifest, client: &Client, output: &Output) -> Result<Value, Failure> {
+        let name = &manifest.name;
+        let doing = format!("deploy `{name}`");
+        let component = content::file(&manifest.component)?;
+        let stored = client.put("/v1/components", "application/wasm", &component);
+        let stored = stored.map_err(cannot(format!("store {}", manifest.component.display())))?;
+        let digest = text(&stored, "digest");
+        output.note(&format!("{name}: stored {}", short_digest(&digest)));
+        let agent = client
+            .post("/v1/agents", &manifest.document(&digest))
+            .map_err(|error| exists(&doing, name, error))?;
+        self.wait(agent, name, client)
+    }
+
+    /// Asks until the agent is neither starting nor unknown.
+    fn wait(&self, mut agent: Value, name: &str, client: &Client) -> Result<Value, Failure> {
+        let begun = Instant::now();
+        while text(&agent, "state") == "starting" {
+            if begun.elapsed() > self.timeout {
+                let why = format!("it was still starting after {}", time::spoken(time::millis(self.timeout)));
+                let fix =
+                    format!("look at it with `caxton describe agent {name}`, or allow more with `--timeout`");
+                return Err(Failure::new(Exit::Timeout, format!("agent `{name}` is not active"), why, fix));
+            }
+            std::thread::sleep(POLL);
+            let path = format!("/v1/agents/{}", segment(name));
+            agent = client.get(&path).map_err(cannot(format!("see whether `{name}` is active")))?;
+        }
+        Ok(agent)
+    }
+}
+
+fn config(given: &str) -> Result<Value, Failure> {
+    let fix = "write it as '{\"key\": \"value\"}', or as @FILE";
+    let invalid = |why: String| Failure::new(Exit::Usage, "--config is not a JSON object", why, fix);
+    let value: Value =
+        serde_json::from_slice(&content::read(given)?).map_err(|error| invalid(error.to_string()))?;
+    if value.is_object() { Ok(value) } else { Err(invalid(format!("found {value}"))) }
+}
+
+/// A refusal of a deployment; where the name is taken, with the command that frees it.
+fn exists(doing: &str, name: &str, error: client::Error) -> Failure {
+    let mut failure = Failure::of(doing, error);
+    if let Failure::Report(report) = &mut failure
+        && report.exit == Exit::Conflict
+    {
+        report.fix = format!("choose another name, or delete it first with `caxton delete agent {name}`");
+    }
+    failure
+}
+
+fn active(agent: &Value, name: &str) -> Result<(), Failure> {
+    let state = text(agent, "state");
+    if state == "active" {
+        return Ok(());
+    }
+    let fix = format!(
+        "look at it with `caxton describe agent {name}`, then `caxton delete agent {name}` and deploy again"
+    );
+    let failure =
+        Failure::new(Exit::Failure, format!("agent `{name}` is {state}"), text(agent, "reason"), fix);
+    Err(failure.coded(&text(agent, "code")))
+}

@@ -1,0 +1,120 @@
+//! `caxton describe`: everything that the server tells of one thing.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{items, text};
+use crate::{
+    client::{Client, segment},
+    conversation,
+    failure::{Exit, Failure, cannot},
+    output::{Format, Output, fields},
+    time::{ago, now_micros},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  caxton describe agent bidder-js
+  caxton describe plugin rest -o json
+  caxton describe component sha256:3f2a";
+
+/// The arguments of `caxton describe`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Describe {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// An agent: its state, its component, its limits and its figures
+    Agent {
+        /// The agent's name
+        name: String,
+    },
+    /// A plugin: its state and why, its version, its file
+    Plugin {
+        /// The plugin's name in the configuration
+        name: String,
+    },
+    /// A conversation: who took part, and everything that happened, as a table
+    Conversation {
+        /// The conversation's id
+        id: String,
+    },
+    /// A stored component: its world and its imports
+    Component {
+        /// The component's digest, or enough of its beginning
+        digest: String,
+    },
+}
+
+impl Describe {
+    /// Describes.
+    ///
+    /// # Errors
+    /// When there is no such thing, or the server cannot be asked.
+    pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let document = match &self.what {
+            What::Agent { name } => one(client, "agents", name)?,
+            What::Plugin { name } => one(client, "plugins", name)?,
+            What::Conversation { id } => {
+                return super::conversation::show(client, output, id, conversation::listing);
+            }
+            What::Component { digest } => component(client, digest)?,
+        };
+        match output.format {
+            Format::Json | Format::Jsonl => output.document(&document),
+            Format::Name => output.line(&[text(&document, "name"), text(&document, "digest")].concat()),
+            Format::Table | Format::Wide => output.line(&described(&document, now_micros())),
+        }
+    }
+}
+
+fn one(client: &Client, kind: &str, name: &str) -> Result<Value, Failure> {
+    let path = format!("/v1/{kind}/{}", segment(name));
+    client.get(&path).map_err(cannot(format!("describe `{name}`")))
+}
+
+/// Components have no resource of their own, so the one is looked for in the list.
+fn component(client: &Client, digest: &str) -> Result<Value, Failure> {
+    let what = format!("cannot describe component `{digest}`");
+    let list = client.get("/v1/components").map_err(cannot("list components"))?;
+    let fits = |item: &&Value| {
+        let full = text(item, "digest");
+        full.starts_with(digest) || full.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(digest))
+    };
+    let fitting: Vec<&Value> = items(&list).iter().filter(fits).collect();
+    match fitting.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Failure::new(
+            Exit::NotFound,
+            what,
+            "no stored component has that digest",
+            "list them with `caxton get components -o wide`",
+        )),
+        several => {
+            let why = format!("{} stored components begin so", several.len());
+            Err(Failure::new(Exit::Usage, what, why, "give more digits of the digest"))
+        }
+    }
+}
+
+/// The keys that are shown first; the others follow in the order of the alphabet.
+const FIRST_KEYS: [&str; 6] = ["name", "digest", "version", "state", "code", "reason"];
+
+/// The document's keys as lines, without the null ones; times with their age.
+fn described(document: &Value, now_micros: i64) -> String {
+    let Some(keys) = document.as_object() else { return document.to_string() };
+    let shown = |(key, value): (&String, &Value)| {
+        let age = value.as_str().map(|time| ago(time, now_micros)).filter(|age| !age.is_empty());
+        let value = text(document, key);
+        (key.clone(), age.map_or(value.clone(), |age| format!("{value} ({age} ago)")))
+    };
+    let told = keys.iter().filter(|(key, value)| *key != "kind" && !value.is_null());
+    let mut told: Vec<(String, String)> = told.map(shown).collect();
+    // The sort is stable, so equal keys of the sort keep the alphabet's order.
+    told.sort_by_key(|(key, _)| FIRST_KEYS.iter().position(|first| first == key).unwrap_or(FIRST_KEYS.len()));
+    fields(&told.iter().map(|(key, value)| (key.as_str(), value.clone())).collect::<Vec<_>>())
+}

@@ -1,0 +1,236 @@
+//! `caxton get`: lists one kind of thing in a table.
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use super::{items, text};
+use crate::{
+    client::Client,
+    failure::{Failure, cannot},
+    output::{Format, Output},
+    table::Table,
+    time::{ago, now_micros},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  caxton get agents
+  caxton get agents -o wide
+  caxton get plugins -o json
+  caxton get dead-letters --limit 10
+  caxton delete agent $(caxton get agents -o name)";
+
+/// The arguments of `caxton get`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Get {
+    /// What to list
+    #[arg(value_name = "KIND")]
+    kind: Kind,
+    /// How many conversations or dead letters to list at most, the newest first
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+/// A kind of thing that a server lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Agents and what they do
+    #[value(alias = "agent")]
+    Agents,
+    /// Plugins and their states
+    #[value(alias = "plugin")]
+    Plugins,
+    /// Conversations, the newest first
+    #[value(alias = "conversation")]
+    Conversations,
+    /// Messages that could not be delivered, the newest first
+    #[value(alias = "dead-letter")]
+    DeadLetters,
+    /// Stored WebAssembly components
+    #[value(alias = "component")]
+    Components,
+}
+
+/// A column: its heading, and the cell of an item.
+type Column = (&'static str, Cell);
+
+/// How a cell is made from an item.
+#[derive(Clone, Copy)]
+enum Cell {
+    /// The text under the key.
+    Text(&'static str),
+    /// How long ago the time under the key was.
+    Ago(&'static str),
+    /// The beginning of the digest under the key.
+    Digest(&'static str),
+}
+
+impl Get {
+    /// Lists.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        list(self.kind, self.limit, client, output)
+    }
+}
+
+/// Lists things of a kind.
+pub(super) fn list(kind: Kind, limit: u32, client: &Client, output: &Output) -> Result<(), Failure> {
+    let list = client.get(&kind.path(limit)).map_err(cannot(format!("list {}", kind.plural())))?;
+    match output.format {
+        Format::Json => output.document(&list),
+        Format::Jsonl => items(&list).iter().try_for_each(|item| output.document(item)),
+        Format::Name => items(&list).iter().try_for_each(|item| output.line(&text(item, kind.name_key()))),
+        Format::Table | Format::Wide if items(&list).is_empty() => {
+            output.note(&format!("no {}", kind.plural()));
+            Ok(())
+        }
+        Format::Table => output.table(&table(kind.columns(), items(&list), now_micros())),
+        Format::Wide => {
+            output.table(&table(&[kind.columns(), kind.more_columns()].concat(), items(&list), now_micros()))
+        }
+    }
+}
+
+fn table(columns: &[Column], items: &[Value], now_micros: i64) -> Table {
+    let mut table = Table::new(columns.iter().map(|(heading, _)| *heading));
+    for item in items {
+        table.row(columns.iter().map(|(_, cell)| match cell {
+            Cell::Text(key) => text(item, key),
+            Cell::Ago(key) => ago(&text(item, key), now_micros),
+            Cell::Digest(key) => short_digest(&text(item, key)),
+        }));
+    }
+    table
+}
+
+/// `sha256:` and twelve digits: enough to tell the components of one server apart.
+pub(super) fn short_digest(digest: &str) -> String {
+    let kept = "sha256:".len() + 12;
+    digest.chars().take(kept).collect()
+}
+
+impl Kind {
+    /// The word in a sentence.
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Plugins => "plugins",
+            Self::Conversations => "conversations",
+            Self::DeadLetters => "dead letters",
+            Self::Components => "components",
+        }
+    }
+
+    fn path(self, limit: u32) -> String {
+        match self {
+            Self::Agents => "/v1/agents".to_owned(),
+            Self::Plugins => "/v1/plugins".to_owned(),
+            Self::Conversations => format!("/v1/conversations?limit={limit}"),
+            Self::DeadLetters => format!("/v1/dead-letters?limit={limit}"),
+            Self::Components => "/v1/components".to_owned(),
+        }
+    }
+
+    /// The key that names an item.
+    fn name_key(self) -> &'static str {
+        match self {
+            Self::Agents | Self::Plugins => "name",
+            Self::Conversations | Self::DeadLetters => "id",
+            Self::Components => "digest",
+        }
+    }
+
+    fn columns(self) -> &'static [Column] {
+        use Cell::{Ago, Digest, Text};
+        match self {
+            Self::Agents => &[
+                ("NAME", Text("name")),
+                ("STATE", Text("state")),
+                ("MAILBOX", Text("mailbox")),
+                ("RECEIVED", Text("received")),
+                ("SENT", Text("sent")),
+                ("RESTARTS", Text("restarts")),
+                ("AGE", Ago("since")),
+                ("REASON", Text("reason")),
+            ],
+            Self::Plugins => &[
+                ("NAME", Text("name")),
+                ("VERSION", Text("version")),
+                ("STATE", Text("state")),
+                ("REQUIRED", Text("required")),
+                ("PROVIDES", Text("provides")),
+                ("REASON", Text("reason")),
+            ],
+            Self::Conversations => &[
+                ("ID", Text("id")),
+                ("PROTOCOL", Text("protocol")),
+                ("STATE", Text("state")),
+                ("END", Text("end")),
+                ("MESSAGES", Text("messages")),
+                ("INITIATOR", Text("initiator")),
+                ("AGE", Ago("started")),
+            ],
+            Self::DeadLetters => &[
+                ("AGE", Ago("time")),
+                ("CODE", Text("code")),
+                ("REASON", Text("reason")),
+                ("PERFORMATIVE", Text("performative")),
+                ("SENDER", Text("sender")),
+                ("RECEIVER", Text("receiver")),
+            ],
+            Self::Components => {
+                &[("DIGEST", Digest("digest")), ("BYTES", Text("bytes")), ("WORLD", Text("world"))]
+            }
+        }
+    }
+
+    fn more_columns(self) -> &'static [Column] {
+        use Cell::{Digest, Text};
+        match self {
+            Self::Agents => &[
+                ("CODE", Text("code")),
+                ("CAPABILITIES", Text("capabilities")),
+                ("GROUPS", Text("groups")),
+                ("MEMORY", Text("memory-bytes")),
+                ("COMPONENT", Digest("component")),
+            ],
+            Self::Plugins => &[
+                ("CODE", Text("code")),
+                ("ABI", Text("abi")),
+                ("DIGEST", Digest("digest")),
+                ("PATH", Text("path")),
+            ],
+            Self::Conversations => &[
+                ("PARTICIPANTS", Text("participants")),
+                ("STARTED", Text("started")),
+                ("ENDED", Text("ended")),
+            ],
+            Self::DeadLetters => &[
+                ("ID", Text("id")),
+                ("CONVERSATION", Text("conversation-id")),
+                ("BYTES", Text("bytes")),
+                ("TRACE", Text("trace-id")),
+            ],
+            Self::Components => &[("IMPORTS", Text("imports")), ("FULL DIGEST", Text("digest"))],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_listed_with_what_they_do() {
+        let agent = serde_json::json!({"name": "bidder-js@caxton", "state": "active", "reason": null, "mailbox": 0,
+            "received": 10, "sent": 8, "restarts": 0, "since": "2026-11-20T12:00:00Z"});
+        let now = crate::time::micros("2026-11-20T12:05:00Z").unwrap();
+        insta::assert_snapshot!(table(Kind::Agents.columns(), &[agent], now).text(200, '…'), @"
+        NAME              STATE   MAILBOX  RECEIVED  SENT  RESTARTS  AGE  REASON
+        bidder-js@caxton  active  0        10        8     0         5m   -
+        ");
+    }
+}

@@ -1,0 +1,68 @@
+//! The commands, one file each: its arguments, its help and what it does.
+
+pub mod ask;
+pub mod check;
+pub mod cnp;
+pub mod completion;
+pub mod conversation;
+pub mod delete;
+pub mod deploy;
+pub mod describe;
+pub mod get;
+pub mod plugin;
+pub mod send;
+pub mod serve;
+pub mod status;
+pub mod version;
+
+use serde_json::Value;
+
+use crate::{
+    arguments::{Arguments, Command},
+    client::Client,
+    failure::{Failure, cannot},
+    output::Output,
+};
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// What the command says; not told yet.
+pub fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let server = arguments.global.server.as_str();
+    let client = || Client::new(server).map_err(cannot(format!("call `{server}`")));
+    match arguments.command {
+        Command::Serve(serve) => Err(serve.run()),
+        Command::Check(check) => Err(check.run()),
+        Command::Plugin(plugin) => Err(plugin.run(output)),
+        Command::Completion(completion) => completion.run(),
+        Command::Deploy(deploy) => deploy.run(&client()?, output),
+        Command::Get(get) => get.run(&client()?, output),
+        Command::Describe(describe) => describe.run(&client()?, output),
+        Command::Send(send) => send.run(&client()?, output),
+        Command::Ask(ask) => ask.run(&client()?, output),
+        Command::Cnp(cnp) => cnp.run(&client()?, output),
+        Command::Conversation(conversation) => conversation.run(&client()?, output),
+        Command::Delete(delete) => delete.run(&client()?, output),
+        Command::Status => status::run(&client()?, output),
+        Command::Version => version::run(&client()?, output),
+    }
+}
+
+/// The text under a key: a string as it is, a list with commas, null as nothing, anything else as JSON.
+pub(crate) fn text(document: &Value, key: &str) -> String {
+    fn shown(value: &Value) -> String {
+        match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(","),
+            other => other.to_string(),
+        }
+    }
+    document.get(key).map(shown).unwrap_or_default()
+}
+
+/// The `items` of a list document.
+pub(crate) fn items(list: &Value) -> &[Value] {
+    list.get("items").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}

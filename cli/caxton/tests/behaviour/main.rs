@@ -1,0 +1,11 @@
+//! The program's side of the contract: streams, forms, exit codes and requests, against prepared answers.
+//!
+//! No real server takes part; that the two sides fit is shown by the suite that runs both.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod asking;
+mod deploying;
+mod failing;
+mod looking;
+mod passing_on;
+mod server;

@@ -1,0 +1,402 @@
+//! What happened in each conversation, folded from signals, for diagrams and questions of people.
+//!
+//! A pure fold: the host feeds it what it drained. Signals of different workers may come in any order, so an entry is
+//! found by its message's id and a conversation is shown in order of time. Bounded by conversations, by entries of each
+//! and by entries in all; the oldest conversation goes first. It decides nothing: protocols do.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use caxton_abi::{Code, EventName, Signal, Uid};
+
+use crate::{limits::Limits, time::Time};
+
+/// What an entry tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A message and what became of it.
+    Message,
+    /// A session of a protocol changed its state; `text` is `FROM > TO`.
+    Transition,
+    /// An agent trapped over a message of the conversation; `text` has the trap and its frames.
+    Trap,
+    /// An agent returned a fault or wrote a log line.
+    Log,
+    /// The conversation ended; `text` is the end state.
+    Closed,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing yet.
+    #[default]
+    InFlight,
+    /// Its receiver handled it.
+    Delivered,
+    /// Its reply-by passed.
+    Expired,
+    /// It could not be delivered, or was withheld.
+    DeadLettered,
+    /// It was turned away at the door.
+    Refused,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it tells.
+    pub kind: EntryKind,
+    /// When it happened; for a message, when it was sent.
+    pub time: Time,
+    /// For a message, when it met its fate.
+    pub settled: Option<Time>,
+    /// What became of the message.
+    pub fate: Fate,
+    /// The message.
+    pub message: Uid,
+    /// Its sender, or the agent that it is about.
+    pub from: u32,
+    /// Its receiver; zero when there is none.
+    pub to: u32,
+    /// Its act, 1 to 22; zero when there is none.
+    pub performative: u8,
+    /// Its flags as delivered.
+    pub flags: u16,
+    /// Why, for what was not delivered as it came.
+    pub code: Code,
+    /// Its `reply-with`; for a transition the session.
+    pub reply_with: u32,
+    /// Its `in-reply-to`.
+    pub in_reply_to: u32,
+    /// Bytes of content.
+    pub content_bytes: u64,
+    /// The first bytes of the content where that is granted; else what the kind says.
+    pub text: String,
+    /// Orders entries of the same instant: when the log was told of it.
+    order: u64,
+}
+
+/// A conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: Uid,
+    /// The symbol of its protocol; zero when none is named.
+    pub protocol: u32,
+    /// Its end state; `None` while it is open.
+    pub end: Option<String>,
+    /// Its first entry's time.
+    pub started: Time,
+    /// When it was closed.
+    pub ended: Option<Time>,
+    /// Senders and receivers, in order of appearance.
+    pub participants: Vec<u32>,
+    /// What happened.
+    pub entries: Vec<Entry>,
+    /// Entries that had no room.
+    pub entries_dropped: u64,
+    index: HashMap<Uid, usize>,
+    folded: u64,
+}
+
+/// Participants that are listed; a broadcast may reach more.
+const PARTICIPANTS_MAX: usize = 256;
+
+/// Bytes of an entry's text: a trap's frames may be long and a log holds many.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// The fold.
+pub struct ConversationLog {
+    limits: Arc<Limits>,
+    conversations: HashMap<Uid, Conversation>,
+    order: VecDeque<Uid>,
+    entries: usize,
+}
+
+impl ConversationLog {
+    /// An empty log.
+    pub fn new(limits: Arc<Limits>) -> Self {
+        Self { limits, conversations: HashMap::new(), order: VecDeque::new(), entries: 0 }
+    }
+
+    /// Takes signals in.
+    pub fn fold(&mut self, signals: &[Signal]) {
+        for signal in signals {
+            if !signal.conversation.is_none() {
+                self.fold_one(signal);
+            }
+        }
+        self.forget();
+    }
+
+    /// The newest conversations, newest first, without their entries.
+    pub fn list(&self, limit: usize) -> Vec<Conversation> {
+        let newest = self.order.iter().rev().take(limit);
+        let known = newest.filter_map(|id| self.conversations.get(id));
+        known.map(Conversation::without_entries).collect()
+    }
+
+    /// One conversation with its entries in order of time.
+    pub fn get(&self, id: Uid) -> Option<Conversation> {
+        let mut found = self.conversations.get(&id)?.clone();
+        found.entries.sort_by_key(|entry| (entry.time, entry.order));
+        found.index.clear();
+        found.rank_participants();
+        Some(found)
+    }
+
+    /// How many conversations are kept.
+    pub fn len(&self) -> usize {
+        self.conversations.len()
+    }
+
+    /// True when none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.conversations.is_empty()
+    }
+
+    fn fold_one(&mut self, signal: &Signal) {
+        use EventName as N;
+        let (kind, fate) = match signal.name {
+            N::MESSAGE_ACCEPTED | N::MESSAGE_PARKED | N::PROTOCOL_VERDICT => {
+                (EntryKind::Message, Fate::InFlight)
+            }
+            N::MESSAGE_REFUSED => (EntryKind::Message, Fate::Refused),
+            N::MESSAGE_DELIVERED => (EntryKind::Message, Fate::Delivered),
+            N::MESSAGE_EXPIRED => (EntryKind::Message, Fate::Expired),
+            N::MESSAGE_DEAD_LETTERED => (EntryKind::Message, Fate::DeadLettered),
+            N::AGENT_TRAP => (EntryKind::Trap, Fate::InFlight),
+            N::AGENT_LOG => (EntryKind::Log, Fate::InFlight),
+            N::CONVERSATION_TRANSITION => (EntryKind::Transition, Fate::InFlight),
+            N::CONVERSATION_CLOSED => (EntryKind::Closed, Fate::InFlight),
+            _ => return,
+        };
+        let events_max = self.limits.conversation_events_max;
+        let order = &mut self.order;
+        let conversation = self.conversations.entry(signal.conversation).or_insert_with(|| {
+            order.push_back(signal.conversation);
+            let (id, started) = (signal.conversation, Time::from_nanos(signal.time_ns));
+            Conversation { id, started, ..Conversation::default() }
+        });
+        if conversation.note(signal, kind, fate, events_max) {
+            self.entries += 1;
+        }
+    }
+
+    fn forget(&mut self) {
+        while self.conversations.len() > self.limits.conversations_max
+            || self.entries > self.limits.conversation_log_entries_max
+        {
+            let Some(oldest) = self.order.pop_front() else { break };
+            let gone = self.conversations.remove(&oldest);
+            let entries = gone.map_or(0, |conversation| conversation.entries.len());
+            self.entries = self.entries.saturating_sub(entries);
+        }
+    }
+}
+
+impl Conversation {
+    fn without_entries(&self) -> Self {
+        Self {
+            id: self.id,
+            protocol: self.protocol,
+            end: self.end.clone(),
+            started: self.started,
+            ended: self.ended,
+            participants: self.participants.clone(),
+            entries: Vec::new(),
+            entries_dropped: self.entries_dropped,
+            index: HashMap::new(),
+            folded: self.folded,
+        }
+    }
+
+    /// Messages by fate: in flight, delivered, expired, dead-lettered, refused.
+    pub fn count(&self, fate: Fate) -> usize {
+        let messages = self.entries.iter().filter(|entry| entry.kind == EntryKind::Message);
+        messages.filter(|entry| entry.fate == fate).count()
+    }
+
+    /// Brings participants into the order in which the sorted entries name them; rings may have told of an answer first.
+    fn rank_participants(&mut self) {
+        let messages = self.entries.iter().filter(|entry| entry.kind == EntryKind::Message);
+        let named: Vec<u32> = messages.flat_map(|entry| [entry.from, entry.to]).collect();
+        let rank = |address: &u32| named.iter().position(|name| name == address).unwrap_or(named.len());
+        self.participants.sort_by_cached_key(rank);
+    }
+
+    /// True when an entry was added.
+    fn note(&mut self, signal: &Signal, kind: EntryKind, fate: Fate, events_max: usize) -> bool {
+        let time = Time::from_nanos(signal.time_ns);
+        self.started = self.started.min(time);
+        self.folded += 1;
+        if self.protocol == 0 {
+            self.protocol = signal.protocol;
+        }
+        if kind == EntryKind::Closed {
+            self.end = Some(cut(signal));
+            self.ended = Some(time);
+        }
+        let known = (kind == EntryKind::Message).then(|| self.index.get(&signal.message)).flatten();
+        if let Some(entry) = known.and_then(|index| self.entries.get_mut(*index)) {
+            entry.amend(signal, fate, self.folded);
+            return false;
+        }
+        if kind == EntryKind::Message {
+            self.take_part(signal.sender);
+            self.take_part(signal.receiver);
+        }
+        if self.entries.len() >= events_max {
+            self.entries_dropped += 1;
+            return false;
+        }
+        if kind == EntryKind::Message {
+            self.index.insert(signal.message, self.entries.len());
+        }
+        self.entries.push(Entry::new(signal, kind, fate, self.folded));
+        true
+    }
+
+    fn take_part(&mut self, address: u32) {
+        let known = address == 0 || self.participants.contains(&address);
+        if !known && self.participants.len() < PARTICIPANTS_MAX {
+            self.participants.push(address);
+        }
+    }
+}
+
+impl Entry {
+    fn new(signal: &Signal, kind: EntryKind, fate: Fate, order: u64) -> Self {
+        let time = Time::from_nanos(signal.time_ns);
+        Self {
+            kind,
+            time,
+            settled: (fate != Fate::InFlight).then_some(time),
+            fate,
+            message: signal.message,
+            from: signal.sender,
+            to: signal.receiver,
+            performative: signal.performative,
+            flags: signal.flags,
+            code: signal.code,
+            reply_with: signal.reply_with,
+            in_reply_to: signal.in_reply_to,
+            content_bytes: signal.value,
+            text: cut(signal),
+            order,
+        }
+    }
+
+    /// A further signal of the same message.
+    fn amend(&mut self, signal: &Signal, fate: Fate, order: u64) {
+        let time = Time::from_nanos(signal.time_ns);
+        self.flags |= signal.flags;
+        // Only the acceptance tells of the content; the fate may have come first.
+        if signal.name == EventName::MESSAGE_ACCEPTED {
+            self.order = order;
+            self.text = cut(signal);
+            self.content_bytes = signal.value;
+        }
+        if !signal.code.is_none() {
+            self.code = signal.code;
+        }
+        if fate == Fate::InFlight {
+            self.time = self.time.min(time);
+        } else {
+            self.fate = fate;
+            self.settled = Some(time);
+        }
+    }
+}
+
+fn cut(signal: &Signal) -> String {
+    let bytes = signal.text.as_slice();
+    let head = bytes.get(..TEXT_BYTES_MAX).unwrap_or(bytes);
+    // A cut may fall into a character; what is left of it is dropped rather than shown as a question mark.
+    let whole = match std::str::from_utf8(head) {
+        Err(error) if error.error_len().is_none() => head.get(..error.valid_up_to()).unwrap_or(head),
+        _ => head,
+    };
+    String::from_utf8_lossy(whole).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(name: EventName, message: u128, millis: u64) -> Signal {
+        Signal {
+            time_ns: Time::from_millis(millis).nanos(),
+            name,
+            message: Uid::from_u128(message),
+            conversation: Uid::from_u128(77),
+            sender: 1,
+            receiver: 2,
+            ..Signal::default()
+        }
+    }
+
+    fn log(limits: Limits) -> ConversationLog {
+        ConversationLog::new(Arc::new(limits))
+    }
+
+    #[test]
+    fn entries_of_one_instant_stand_in_the_order_in_which_they_were_accepted() {
+        let mut log = log(Limits::default());
+        let answer = Signal { sender: 2, receiver: 1, ..signal(EventName::MESSAGE_DELIVERED, 2, 6) };
+        log.fold(&[answer, signal(EventName::MESSAGE_ACCEPTED, 1, 5)]);
+        log.fold(&[Signal { sender: 2, receiver: 1, ..signal(EventName::MESSAGE_ACCEPTED, 2, 5) }]);
+        let found = log.get(Uid::from_u128(77)).unwrap();
+        let ids: Vec<_> = found.entries.iter().map(|entry| entry.message.to_u128()).collect();
+        assert_eq!((ids, found.participants), (vec![1, 2], vec![1, 2]));
+    }
+
+    #[test]
+    fn a_fate_that_comes_before_its_message_is_one_entry_with_the_earlier_time() {
+        let mut log = log(Limits::default());
+        log.fold(&[signal(EventName::MESSAGE_DELIVERED, 1, 9), signal(EventName::MESSAGE_ACCEPTED, 1, 5)]);
+        let conversation = log.get(Uid::from_u128(77)).unwrap();
+        assert_eq!(conversation.entries.len(), 1);
+        let entry = &conversation.entries[0];
+        assert_eq!((entry.time.millis(), entry.fate), (5, Fate::Delivered));
+        assert_eq!(entry.settled, Some(Time::from_millis(9)));
+    }
+
+    #[test]
+    fn traps_transitions_and_the_end_stay_visible_in_order_of_time() {
+        let mut log = log(Limits::default());
+        log.fold(&[
+            signal(EventName::CONVERSATION_CLOSED, 0, 9),
+            signal(EventName::AGENT_TRAP, 1, 6),
+            signal(EventName::MESSAGE_ACCEPTED, 1, 5),
+            signal(EventName::CONVERSATION_TRANSITION, 0, 7),
+        ]);
+        let conversation = log.get(Uid::from_u128(77)).unwrap();
+        let kinds: Vec<_> = conversation.entries.iter().map(|entry| entry.kind).collect();
+        use EntryKind as K;
+        assert_eq!(kinds, [K::Message, K::Trap, K::Transition, K::Closed]);
+        assert_eq!(conversation.ended, Some(Time::from_millis(9)));
+        assert_eq!(conversation.participants, [1, 2]);
+    }
+
+    #[test]
+    fn the_oldest_conversation_is_forgotten_when_there_are_too_many() {
+        let mut log = log(Limits { conversations_max: 2, ..Limits::default() });
+        for id in 1..=3 {
+            let conversation = Uid::from_u128(id);
+            log.fold(&[Signal { conversation, ..signal(EventName::MESSAGE_ACCEPTED, id, 1) }]);
+        }
+        let ids: Vec<_> = log.list(9).iter().map(|kept| kept.id.lo).collect();
+        assert_eq!(ids, [3, 2]);
+    }
+
+    #[test]
+    fn entries_beyond_the_bound_are_counted() {
+        let mut log = log(Limits { conversation_events_max: 1, ..Limits::default() });
+        log.fold(&[signal(EventName::MESSAGE_ACCEPTED, 1, 1), signal(EventName::MESSAGE_ACCEPTED, 2, 2)]);
+        assert_eq!(log.get(Uid::from_u128(77)).unwrap().entries_dropped, 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a turn may stage: messages within the bounds, stamped so that the guest learns their ids at once.
+
+use caxton_abi::{Code, Envelope, TraceContext, Uid, std_types::ROption};
+
+use crate::{
+    act,
+    agent::{State, Turn},
+};
+
+/// Stages a message for several receivers or one; see [`Turn::stage`].
+pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code> {
+    if !act::is_known(envelope.head.performative) {
+        return Err(Code::UNKNOWN_PERFORMATIVE);
+    }
+    if envelope.content.len() > turn.limits.content_bytes_max {
+        return Err(Code::CONTENT_TOO_LARGE);
+    }
+    let receivers = receivers(&envelope, turn.limits.receivers_max);
+    if receivers.is_empty() {
+        return Err(Code::NO_RECEIVER);
+    }
+    if receivers.len() > turn.limits.receivers_max {
+        return Err(Code::TOO_MANY_RECEIVERS);
+    }
+    if turn.outbox.len() + receivers.len() > turn.limits.outbox_messages_max
+        || is_too_heavy(turn, envelope.content.len())
+    {
+        return Err(Code::OUTBOX_FULL);
+    }
+    let head = &mut envelope.head;
+    head.sender = turn.address;
+    head.flags = 0;
+    head.hop = 0;
+    head.trace = TraceContext::default();
+    if head.conversation.is_none() {
+        head.conversation = turn.ids.mint(turn.now);
+    }
+    Ok(push_copies(turn, &envelope, &receivers))
+}
+
+/// Contents up to this size are bounded by the number of messages alone, so the sum is taken for larger ones only.
+const LIGHT_CONTENT_BYTES: usize = 4096;
+
+fn is_too_heavy(turn: &Turn, bytes: usize) -> bool {
+    let staged = || turn.outbox.iter().map(|staged| staged.content.len()).sum::<usize>();
+    bytes > LIGHT_CONTENT_BYTES && staged().saturating_add(bytes) > turn.limits.outbox_bytes_max
+}
+
+fn push_copies(turn: &mut Turn, envelope: &Envelope, receivers: &[u32]) -> Uid {
+    let mut first = Uid::NONE;
+    for receiver in receivers {
+        let mut copy = envelope.clone();
+        copy.head.receiver = *receiver;
+        copy.head.id = turn.ids.mint(turn.now);
+        if first.is_none() {
+            first = copy.head.id;
+        }
+        turn.outbox.push(copy);
+    }
+    first
+}
+
+/// The receivers that an unexpanded message names, each once, in order; at most one more than allowed.
+pub(crate) fn receivers(envelope: &Envelope, receivers_max: usize) -> Vec<u32> {
+    let mut all = Vec::new();
+    let further = match &envelope.extra {
+        ROption::RSome(extra) => extra.receivers.as_slice(),
+        ROption::RNone => &[],
+    };
+    for receiver in std::iter::once(&envelope.head.receiver).chain(further) {
+        if all.len() > receivers_max {
+            break;
+        }
+        if *receiver != 0 && !all.contains(receiver) {
+            all.push(*receiver);
+        }
+    }
+    all
+}
+
+/// The state after the turn's puts, or the number of bytes when they are too many.
+pub(crate) fn next_state(turn: &Turn) -> Result<Option<State>, usize> {
+    if turn.puts.is_empty() {
+        return Ok(None);
+    }
+    let mut state = State::clone(&turn.state);
+    for (key, value) in &turn.puts {
+        match value {
+            Some(value) => state.insert(key.clone(), value.clone()),
+            None => state.remove(key),
+        };
+    }
+    let bytes = state.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > turn.limits.state_bytes_max { Err(bytes) } else { Ok(Some(state)) }
+}

@@ -1,0 +1,195 @@
+//! Components and agents: upload, deploy, look at, delete.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use caxton_abi::Code;
+use caxton_core::{AgentSpec, AgentView, Intensity, Time};
+use caxton_runtime::{CompiledComponent, ComponentInfo, InstanceLimits};
+use serde_json::Value;
+
+use super::{
+    Admin, Refused,
+    documents::{Agent, Component, List, Manifest},
+};
+use crate::clock::rfc3339;
+
+/// Components that are kept ready; each holds its machine code, up to 36 MB for an interpreter.
+const COMPONENTS_MAX: usize = 256;
+/// Bytes of an agent's configuration as JSON.
+const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+
+/// Uploaded components by digest, and what agents were deployed with.
+#[derive(Default)]
+pub struct Components {
+    ready: Mutex<BTreeMap<String, Arc<CompiledComponent>>>,
+    deployed: Mutex<BTreeMap<String, Deployed>>,
+}
+
+#[derive(Clone)]
+struct Deployed {
+    since: Time,
+    config: Value,
+}
+
+impl Components {
+    fn ready(&self) -> MutexGuard<'_, BTreeMap<String, Arc<CompiledComponent>>> {
+        // Both maps are whole between any two statements, so a panic of another holder does not matter.
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deployed(&self) -> MutexGuard<'_, BTreeMap<String, Deployed>> {
+        self.deployed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, digest: &str) -> Result<Arc<CompiledComponent>, Refused> {
+        self.ready().get(digest).cloned().ok_or_else(|| {
+            Refused::new(
+                Code::COMPONENT_UNKNOWN,
+                format!("no component `{digest}` is stored: upload it first"),
+            )
+        })
+    }
+}
+
+impl Admin {
+    pub(super) fn put_component(&self, bytes: &[u8]) -> Result<Component, Refused> {
+        let compiled = self.runtime.compile(bytes)?;
+        let document = component(compiled.info(), false);
+        let mut ready = self.components.ready();
+        let known = ready.contains_key(&document.digest);
+        if !known && ready.len() >= COMPONENTS_MAX {
+            ready.retain(|_, component| Arc::strong_count(component) > 1);
+        }
+        if !known && ready.len() >= COMPONENTS_MAX {
+            let message =
+                format!("{COMPONENTS_MAX} components are in use: delete agents that are not needed");
+            return Err(Refused::new(Code::AGENT_LIMIT, message));
+        }
+        ready.insert(document.digest.clone(), compiled);
+        Ok(Component { known, ..document })
+    }
+
+    pub(super) fn list_components(&self) -> List<Component> {
+        let items =
+            self.components.ready().values().map(|compiled| component(compiled.info(), true)).collect();
+        List { kind: "caxton.component.list/v1", items }
+    }
+
+    pub(super) fn deploy(&self, manifest: Manifest) -> Result<Agent, Refused> {
+        if manifest.name.is_empty() {
+            return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `name`"));
+        }
+        let compiled = self.components.find(&manifest.component)?;
+        let limits = InstanceLimits {
+            memory_bytes_max: manifest.limits.memory_bytes_max.unwrap_or(self.memory_bytes_max),
+            turn_ms_max: manifest.limits.turn_ms_max.unwrap_or(self.turn_ms_max),
+        };
+        let factory = self.runtime.factory(&compiled, limits, &manifest.grants)?;
+        let spec = self.spec(&manifest)?;
+        let full = self.full_name(&manifest.name)?;
+        let now = self.clock.now();
+        self.bus.deploy(spec, factory, now)?;
+        self.components.deployed().insert(full.clone(), Deployed { since: now, config: manifest.config });
+        self.get_agent(&full)
+    }
+
+    fn spec(&self, manifest: &Manifest) -> Result<AgentSpec, Refused> {
+        let config = match &manifest.config {
+            Value::Null => b"{}".to_vec(),
+            config => config.to_string().into_bytes(),
+        };
+        if config.len() > CONFIG_BYTES_MAX {
+            let message = format!("`config` has {} bytes, the limit is {CONFIG_BYTES_MAX}", config.len());
+            return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, message));
+        }
+        let limits = self.bus.limits();
+        let restarts = manifest.limits.restarts_max.map(|restarts_max| Intensity {
+            restarts_max: restarts_max.min(limits.restarts_max),
+            window_ms: limits.restart_window_ms,
+        });
+        Ok(AgentSpec {
+            name: manifest.name.clone(),
+            capabilities: manifest.capabilities.clone(),
+            groups: manifest.groups.clone(),
+            config,
+            mailbox_messages_max: manifest
+                .limits
+                .mailbox_messages_max
+                .map(|max| max.min(limits.mailbox_messages_max)),
+            restart_intensity: restarts,
+        })
+    }
+
+    pub(super) fn list_agents(&self) -> List<Agent> {
+        let items = self.bus.agents().into_iter().map(|view| self.agent(view)).collect();
+        List { kind: "caxton.agent.list/v1", items }
+    }
+
+    pub(super) fn get_agent(&self, name: &str) -> Result<Agent, Refused> {
+        let full = self.full_name(name)?;
+        let view = self.bus.agent(&full).ok_or_else(|| not_found(&full))?;
+        Ok(self.agent(view))
+    }
+
+    pub(super) fn delete_agent(&self, name: &str) -> Result<Agent, Refused> {
+        let full = self.full_name(name)?;
+        let last = self.get_agent(&full)?;
+        self.bus.remove(&full, self.clock.now())?;
+        self.components.deployed().remove(&full);
+        Ok(last)
+    }
+
+    fn full_name(&self, name: &str) -> Result<String, Refused> {
+        self.bus.full_name(name).map_err(|code| {
+            Refused::new(code, format!("`{}` cannot be an agent's name", name.escape_default()))
+        })
+    }
+
+    fn agent(&self, view: AgentView) -> Agent {
+        let deployed = self.components.deployed().get(&view.name).cloned();
+        let failed = !view.code.is_none();
+        Agent {
+            kind: "caxton.agent/v1",
+            state: view.state,
+            reason: failed.then_some(view.reason),
+            code: failed.then(|| view.code.to_string()),
+            component: view.digest,
+            capabilities: view.capabilities,
+            groups: view.groups,
+            since: deployed.as_ref().map(|deployed| rfc3339(deployed.since)),
+            mailbox: view.mailbox_messages,
+            received: view.received,
+            sent: view.sent,
+            restarts: view.restarts,
+            memory_bytes: view.memory_bytes,
+            config: deployed.map_or(Value::Null, |deployed| deployed.config),
+            name: view.name,
+        }
+    }
+}
+
+fn not_found(name: &str) -> Refused {
+    Refused::new(
+        Code::AGENT_NOT_FOUND,
+        format!("no agent is named `{name}`: list them with `caxton get agents`"),
+    )
+}
+
+fn component(info: &ComponentInfo, known: bool) -> Component {
+    let world = match (info.timed, info.durable) {
+        (_, true) => "durable-agent",
+        (true, false) => "timed-agent",
+        (false, false) => "agent",
+    };
+    Component {
+        kind: "caxton.component/v1",
+        digest: info.digest.clone(),
+        bytes: info.bytes,
+        world: world.into(),
+        imports: info.imports.clone(),
+        known,
+    }
+}

@@ -1,0 +1,206 @@
+//! The documents that operations answer with, field by field as docs/reference/control.md describes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A list of documents.
+#[derive(Debug, Serialize)]
+pub struct List<T> {
+    pub kind: &'static str,
+    pub items: Vec<T>,
+}
+
+/// `caxton.status/v1`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    pub kind: &'static str,
+    pub version: &'static str,
+    pub abi: String,
+    pub wit: &'static str,
+    pub platform: String,
+    pub started: String,
+    pub uptime_ms: u64,
+    pub workers: usize,
+    pub ready: bool,
+    pub agents: BTreeMap<&'static str, usize>,
+    pub plugins: BTreeMap<&'static str, usize>,
+    pub conversations: BTreeMap<&'static str, usize>,
+    pub accounting: Books,
+    pub signals: BTreeMap<&'static str, u64>,
+}
+
+/// The books of the server.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Books {
+    pub submitted: u64,
+    pub refused: u64,
+    pub accepted: u64,
+    pub delivered: u64,
+    pub expired: u64,
+    pub dead_lettered: u64,
+    pub in_flight: u64,
+    pub dead_lettered_by_reason: BTreeMap<&'static str, u64>,
+    pub holds: bool,
+}
+
+/// `caxton.health/v1`
+#[derive(Debug, Serialize)]
+pub struct Health {
+    pub kind: &'static str,
+    pub live: bool,
+    pub ready: bool,
+    pub waiting: Vec<String>,
+}
+
+/// `caxton.component/v1`
+#[derive(Clone, Debug, Serialize)]
+pub struct Component {
+    pub kind: &'static str,
+    pub digest: String,
+    pub bytes: u64,
+    pub world: String,
+    pub imports: Vec<String>,
+    /// True when the component was stored before.
+    pub known: bool,
+}
+
+/// What an agent is deployed with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Manifest {
+    pub name: String,
+    pub component: String,
+    pub capabilities: Vec<String>,
+    pub groups: Vec<String>,
+    pub config: Value,
+    pub grants: Vec<String>,
+    pub limits: ManifestLimits,
+}
+
+/// An agent's own limits; each at most the server's.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ManifestLimits {
+    pub memory_bytes_max: Option<u64>,
+    pub turn_ms_max: Option<u32>,
+    pub mailbox_messages_max: Option<usize>,
+    pub restarts_max: Option<u32>,
+}
+
+/// `caxton.agent/v1`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Agent {
+    pub kind: &'static str,
+    pub name: String,
+    pub state: &'static str,
+    pub reason: Option<String>,
+    pub code: Option<String>,
+    pub component: String,
+    pub capabilities: Vec<String>,
+    pub groups: Vec<String>,
+    pub since: Option<String>,
+    pub mailbox: usize,
+    pub received: u64,
+    pub sent: u64,
+    pub restarts: u32,
+    pub memory_bytes: u64,
+    pub config: Value,
+}
+
+/// `caxton.plugin/v1`
+#[derive(Clone, Debug, Serialize)]
+pub struct Plugin {
+    /// `caxton.plugin/v1`.
+    pub kind: &'static str,
+    /// The name of its table in the configuration.
+    pub name: String,
+    /// Its own version; empty when its file could not be read.
+    pub version: String,
+    /// Where it stands in its life cycle.
+    pub state: &'static str,
+    /// Whether the server is not ready without it.
+    pub required: bool,
+    /// Why it failed.
+    pub code: Option<String>,
+    /// Why it failed or is degraded, in words.
+    pub reason: Option<String>,
+    /// Its file.
+    pub path: String,
+    /// The digest of its file, `sha256:HEX`.
+    pub digest: Option<String>,
+    /// The version of the boundary that it speaks.
+    pub abi: Option<String>,
+    /// The ports that it offers.
+    pub provides: Vec<String>,
+    /// What it says of itself.
+    pub health: Value,
+}
+
+/// `caxton.conversation/v1`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Conversation {
+    pub kind: &'static str,
+    pub id: String,
+    pub protocol: Option<String>,
+    pub state: &'static str,
+    pub end: Option<String>,
+    pub initiator: Option<String>,
+    pub participants: Vec<String>,
+    pub started: String,
+    pub ended: Option<String>,
+    pub messages: u64,
+    pub dropped_events: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<Session>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<Event>>,
+}
+
+/// A session of a conversation: one participant's part.
+#[derive(Debug, Serialize)]
+pub struct Session {
+    pub participant: String,
+    pub session: String,
+    pub state: String,
+}
+
+/// Something that happened in a conversation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    pub time: String,
+    pub event: &'static str,
+    pub id: Option<String>,
+    pub performative: Option<&'static str>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub reply_with: Option<String>,
+    pub in_reply_to: Option<String>,
+    pub marks: Vec<&'static str>,
+    pub code: Option<String>,
+    pub reason: Option<&'static str>,
+    pub text: Option<String>,
+}
+
+/// `caxton.dead-letter/v1`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeadLetter {
+    pub kind: &'static str,
+    pub id: String,
+    pub time: String,
+    pub code: String,
+    pub reason: &'static str,
+    pub performative: Option<&'static str>,
+    pub sender: String,
+    pub receiver: String,
+    pub conversation_id: String,
+    pub trace_id: String,
+    pub bytes: usize,
+}

@@ -1,0 +1,176 @@
+//! Control operations: one verb, one JSON document in, one out. Every transport offers exactly these.
+//!
+//! The documents are described in docs/reference/control.md. Requests are parsed strictly; whatever takes longer than a
+//! lookup (compiling) runs on a thread that may block.
+
+mod agents;
+mod conversations;
+mod documents;
+mod server;
+
+use std::sync::Arc;
+
+use caxton_abi::Code;
+use caxton_core::{Bus, Refusal};
+use caxton_runtime::{ComponentError, Runtime};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use agents::Components;
+pub use documents::Plugin as PluginDocument;
+pub use server::{PluginView, Readiness};
+
+use crate::{clock::Clock, pump::Pump};
+
+/// Items that a listing gives at most, whatever was asked for.
+const LIST_MAX: usize = 10_000;
+/// Items that a listing gives when nothing was asked for.
+const LIST_DEFAULT: usize = 50;
+
+/// Why an operation was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} [{code}]")]
+pub struct Refused {
+    /// Its code.
+    pub code: Code,
+    /// What failed, on what, expected against found.
+    pub message: String,
+}
+
+impl Refused {
+    /// Makes a refusal.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.detail)
+    }
+}
+
+impl From<ComponentError> for Refused {
+    fn from(error: ComponentError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// A name that an operation is about.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+/// An id that an operation is about.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identified {
+    id: String,
+}
+
+/// How much of a list is wanted.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Listing {
+    limit: usize,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self { limit: LIST_DEFAULT }
+    }
+}
+
+impl Listing {
+    fn bounded(&self) -> usize {
+        self.limit.min(LIST_MAX)
+    }
+}
+
+/// No request.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Nothing {}
+
+/// What operations work on.
+pub struct Admin {
+    pub(crate) bus: Arc<Bus>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) pump: Arc<Pump>,
+    pub(crate) clock: Clock,
+    pub(crate) workers: usize,
+    pub(crate) components: Components,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) turn_ms_max: u32,
+}
+
+impl Admin {
+    /// Runs an operation.
+    ///
+    /// # Errors
+    /// [`Code::CONTROL_UNKNOWN_VERB`], [`Code::CONTROL_REQUEST_INVALID`], or the operation's own refusal.
+    pub async fn invoke(self: &Arc<Self>, verb: &str, request: &[u8]) -> Result<Vec<u8>, Refused> {
+        match verb {
+            "server.status" => self.plain(request, |_: Nothing| Ok(self.status())),
+            "server.health" => self.plain(request, |_: Nothing| Ok(self.health())),
+            "components.put" => {
+                let bytes = request.to_vec();
+                self.blocking(move |admin| answer(&admin.put_component(&bytes)?)).await
+            }
+            "components.list" => self.plain(request, |_: Nothing| Ok(self.list_components())),
+            "agents.deploy" => {
+                let manifest = parse(request)?;
+                self.blocking(move |admin| answer(&admin.deploy(manifest)?)).await
+            }
+            "agents.list" => self.plain(request, |_: Nothing| Ok(self.list_agents())),
+            "agents.get" => self.plain(request, |named: Named| self.get_agent(&named.name)),
+            "agents.delete" => self.plain(request, |named: Named| self.delete_agent(&named.name)),
+            "plugins.list" => self.plain(request, |_: Nothing| Ok(self.list_plugins())),
+            "plugins.get" => self.plain(request, |named: Named| self.get_plugin(&named.name)),
+            "conversations.list" => {
+                self.plain(request, |listing: Listing| Ok(self.list_conversations(listing.bounded())))
+            }
+            "conversations.get" => self.plain(request, |found: Identified| self.get_conversation(&found.id)),
+            "dead-letters.list" => {
+                self.plain(request, |listing: Listing| Ok(self.list_dead_letters(listing.bounded())))
+            }
+            _ => Err(Refused::new(Code::CONTROL_UNKNOWN_VERB, format!("there is no operation `{verb}`"))),
+        }
+    }
+
+    /// An operation that only looks things up.
+    fn plain<T: DeserializeOwned, A: Serialize>(
+        &self,
+        request: &[u8],
+        run: impl FnOnce(T) -> Result<A, Refused>,
+    ) -> Result<Vec<u8>, Refused> {
+        answer(&run(parse(request)?)?)
+    }
+
+    /// An operation that may take seconds.
+    async fn blocking<F>(self: &Arc<Self>, run: F) -> Result<Vec<u8>, Refused>
+    where
+        F: FnOnce(&Self) -> Result<Vec<u8>, Refused> + Send + 'static,
+    {
+        let admin = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || run(&admin)).await {
+            Ok(done) => done,
+            Err(error) => {
+                Err(Refused::new(Code::INTERNAL, format!("the operation ended without an answer: {error}")))
+            }
+        }
+    }
+}
+
+/// Reads a request; an empty one is the empty object.
+fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T, Refused> {
+    let request = if request.is_empty() { b"{}" } else { request };
+    serde_json::from_slice(request)
+        .map_err(|error| Refused::new(Code::CONTROL_REQUEST_INVALID, error.to_string()))
+}
+
+fn answer<A: Serialize>(document: &A) -> Result<Vec<u8>, Refused> {
+    serde_json::to_vec(document).map_err(|error| Refused::new(Code::INTERNAL, error.to_string()))
+}

@@ -1,0 +1,327 @@
+//! The server's configuration: one TOML file, checked whole, with its defaults in one place.
+//!
+//! A load reports every fault with its line and column. The keys of a `[plugins.NAME]` table that are not the server's
+//! belong to the plugin and are checked against the schema in its manifest, without running it ([`plugins`]).
+
+pub mod fault;
+pub mod plugins;
+pub mod schema;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use caxton_abi::Code;
+use serde::Deserialize;
+use toml::{Table, Value, de::DeTable};
+
+pub use fault::{Fault, Source};
+use schema::{Checker, Schema};
+
+/// A configuration file larger than this is refused before it is parsed.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+const SERVER_SCHEMA: &str = include_str!("server.schema.json");
+const PLUGIN_SCHEMA: &str = include_str!("plugin.schema.json");
+
+/// A checked configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The `[server]` table.
+    pub server: Server,
+    /// The `[limits]` table.
+    pub limits: Limits,
+    /// The `[plugins.NAME]` tables by name, in the order of the file.
+    pub plugins: Vec<Plugin>,
+}
+
+/// The `[server]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The part of an agent's name after `@`.
+    pub platform: String,
+    /// Worker threads; 0 means one for each core.
+    pub workers: usize,
+    /// Where compiled components are kept.
+    pub data_dir: PathBuf,
+    /// Where plugin libraries lie; beside the binary when absent.
+    pub plugin_dir: Option<PathBuf>,
+    /// Whether traces show the beginning of each content.
+    pub content_in_signals: bool,
+    /// Log filter.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// How long a stop waits for work to finish.
+    pub drain_ms: u64,
+}
+
+/// How log lines look on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            platform: "caxton".into(),
+            workers: 0,
+            data_dir: PathBuf::from("caxton-data"),
+            plugin_dir: None,
+            content_in_signals: false,
+            log: "info".into(),
+            log_format: LogFormat::Pretty,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// The `[limits]` table. What is absent keeps the kernel's or the runtime's default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "each key is described in server.schema.json, which a test holds equal to this list"
+)]
+pub struct Limits {
+    pub agents_max: Option<usize>,
+    pub mailbox_messages_max: Option<usize>,
+    pub mailbox_bytes_max: Option<usize>,
+    pub content_bytes_max: Option<usize>,
+    pub turn_messages_max: Option<usize>,
+    pub outbox_messages_max: Option<usize>,
+    pub receivers_max: Option<usize>,
+    pub hop_max: Option<u8>,
+    pub names_max: Option<usize>,
+    pub symbols_max: Option<usize>,
+    pub pending_messages_max: Option<usize>,
+    pub pending_ms_max: Option<u64>,
+    pub dead_letters_max: Option<usize>,
+    pub memory_bytes_max: Option<u64>,
+    pub turn_ms_max: Option<u64>,
+    pub init_ms_max: Option<u64>,
+    pub component_bytes_max: Option<u64>,
+    pub compile_seconds_max: Option<u64>,
+    pub compile_memory_bytes_max: Option<u64>,
+    pub restarts_max: Option<u32>,
+    pub restart_window_ms: Option<u64>,
+}
+
+/// A `[plugins.NAME]` table.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// The table's name, which is the plugin's instance name.
+    pub name: String,
+    /// The server's own keys of the table.
+    pub own: PluginKeys,
+    /// The other keys, for the plugin, as JSON.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The keys of a plugin's table that belong to the server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PluginKeys {
+    /// The plugin's file.
+    pub library: Option<PathBuf>,
+    /// The digest that the file must have.
+    pub digest: Option<String>,
+    /// Whether the server stops when the plugin cannot run.
+    pub required: bool,
+    /// Whether the plugin is loaded at all.
+    pub enabled: bool,
+    /// How long its start may take.
+    pub start_ms: u64,
+    /// How long its drain may take.
+    pub drain_ms: u64,
+    /// Threads of its own runtime.
+    pub worker_threads: u32,
+}
+
+impl Default for PluginKeys {
+    fn default() -> Self {
+        Self {
+            library: None,
+            digest: None,
+            required: true,
+            enabled: true,
+            start_ms: 10_000,
+            drain_ms: 5_000,
+            worker_threads: 1,
+        }
+    }
+}
+
+/// A configuration with the text it came from, so that later faults can point into it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked configuration.
+    pub config: Config,
+    /// The file.
+    pub source: Source,
+}
+
+/// Reads a file and applies `--set KEY=VALUE` overrides, in order.
+///
+/// # Errors
+/// Every fault found: unreadable file, TOML syntax, unknown keys, wrong types.
+pub fn load(path: &Path, sets: &[String]) -> Result<Loaded, Vec<Fault>> {
+    let source = read(path).map_err(|fault| vec![fault])?;
+    let mut faults = Vec::new();
+    let mut table = parse(&source, &mut faults);
+    for set in sets {
+        let source = Source { name: format!("--set {set}"), text: Arc::from(set.as_str()) };
+        merge(&mut table, parse(&source, &mut faults));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    match typed(table) {
+        Ok(config) => Ok(Loaded { config, source }),
+        Err(message) => Err(vec![Fault::new(Code::CONFIG_INVALID, message)]),
+    }
+}
+
+fn read(path: &Path) -> Result<Source, Fault> {
+    let name = path.display().to_string();
+    let unreadable = |why: String| {
+        Fault::new(Code::CONFIG_UNREADABLE, format!("cannot read the configuration `{name}`: {why}"))
+            .help("give a readable TOML file with `-f FILE`")
+    };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > CONFIG_BYTES_MAX {
+        return Err(unreadable(format!("it has {size} bytes, at most {CONFIG_BYTES_MAX} are read")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Source { name, text: Arc::from(text) })
+}
+
+/// Parses and checks one source; what it returns is only used when there are no faults.
+fn parse(source: &Source, faults: &mut Vec<Fault>) -> Table {
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let fault = Fault::new(Code::CONFIG_SYNTAX, error.message());
+        faults.push(match error.span() {
+            Some(span) => fault.at(source, span),
+            None => fault,
+        });
+    }
+    if !errors.is_empty() {
+        return Table::new();
+    }
+    let mut checker = Checker::new(source, Code::CONFIG_INVALID);
+    checker.table(document.get_ref(), &server_schema(), "", 0..0);
+    plugin_keys(document.get_ref(), &mut checker);
+    faults.append(&mut checker.faults);
+    source.text.parse().unwrap_or_default()
+}
+
+/// Checks the server's own keys inside each plugin's table.
+fn plugin_keys(document: &DeTable<'_>, checker: &mut Checker<'_>) {
+    let schema = plugin_schema();
+    for (name, table) in plugins::tables(document) {
+        let own: DeTable<'_> = table
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| schema.properties.contains_key(key.get_ref().as_ref()))
+            .collect();
+        checker.table(&own, &schema, &format!("plugins.{name}"), 0..0);
+    }
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The file as serde sees it once the schema found no fault in it.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct File {
+    server: Server,
+    limits: Limits,
+    plugins: Table,
+}
+
+fn typed(table: Table) -> Result<Config, String> {
+    let file: File = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let schema = plugin_schema();
+    let mut plugins = Vec::new();
+    for (name, value) in file.plugins {
+        let Value::Table(table) = value else { continue };
+        let (own, rest): (Table, Table) =
+            table.into_iter().partition(|(key, _)| schema.properties.contains_key(key));
+        let own = own.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let config = rest.into_iter().map(|(key, value)| (key, json(value))).collect();
+        plugins.push(Plugin { name, own, config });
+    }
+    Ok(Config { server: file.server, limits: file.limits, plugins })
+}
+
+/// TOML as JSON; dates become their text.
+pub fn json(value: Value) -> serde_json::Value {
+    match value {
+        Value::String(text) => text.into(),
+        Value::Integer(number) => number.into(),
+        Value::Float(number) => number.into(),
+        Value::Boolean(flag) => flag.into(),
+        Value::Datetime(date) => date.to_string().into(),
+        Value::Array(items) => items.into_iter().map(json).collect(),
+        Value::Table(table) => {
+            serde_json::Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect())
+        }
+    }
+}
+
+/// The schema of the file without the plugins' own keys.
+pub fn server_schema() -> Schema {
+    embedded(SERVER_SCHEMA)
+}
+
+/// The schema of the server's keys in a plugin's table.
+pub fn plugin_schema() -> Schema {
+    embedded(PLUGIN_SCHEMA)
+}
+
+/// Reads a schema that is compiled in; a test holds that they parse.
+fn embedded(text: &str) -> Schema {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// Every key with its description, for the reference page: dotted name to text.
+pub fn described() -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    describe("", &server_schema(), &mut out);
+    describe("plugins.NAME", &plugin_schema(), &mut out);
+    out
+}
+
+fn describe(path: &str, schema: &Schema, out: &mut BTreeMap<String, String>) {
+    for (key, child) in &schema.properties {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if child.properties.is_empty() && child.kind.as_deref() != Some("object") {
+            out.insert(full, child.description.clone());
+        } else {
+            describe(&full, child, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

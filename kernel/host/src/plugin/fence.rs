@@ -1,0 +1,176 @@
+//! The server's side of the fence around a plugin: its state, its counts, and the end of calling it after a panic.
+//!
+//! Panics are caught on the plugin's side, by the SDK. Here an answer that says "panicked" or "fatal" closes the fence:
+//! the state becomes failed, it is reported, and no call goes through any more.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use caxton_abi::{
+    Code,
+    plugin::{PResult, PluginError, error_flags},
+};
+
+use super::{Failure, Services, State};
+
+/// The fence of one instance.
+pub struct Fence {
+    name: Arc<str>,
+    services: Arc<dyn Services>,
+    state: Mutex<State>,
+    /// Mirrors `state` for the hot path.
+    open: AtomicBool,
+    calls: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// How often a plugin was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls of any of its ports and operations.
+    pub calls: u64,
+    /// Calls that it answered with an error.
+    pub errors: u64,
+}
+
+impl Fence {
+    /// Makes the fence of an instance in the state [`State::Loaded`].
+    pub fn new(name: &str, services: Arc<dyn Services>) -> Self {
+        Self {
+            name: name.into(),
+            services,
+            state: Mutex::new(State::Loaded),
+            open: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        }
+    }
+
+    /// The instance's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// How often it was called.
+    pub fn counts(&self) -> Counts {
+        let [calls, errors] = [&self.calls, &self.errors].map(|count| count.load(Ordering::Relaxed));
+        Counts { calls, errors }
+    }
+
+    /// Takes a step of the life cycle and reports it. A step that is not part of it is not taken, for example out of
+    /// failed; answers whether it was.
+    pub fn step(&self, next: State) -> bool {
+        {
+            let mut state = self.lock();
+            if *state == next || !state.may_become(&next) {
+                return false;
+            }
+            self.open.store(next.is_callable(), Ordering::Release);
+            *state = next.clone();
+        }
+        self.services.plugin_state(&self.name, &next);
+        true
+    }
+
+    /// Marks the instance as failed; the first reason stays.
+    pub fn fail(&self, failure: &Failure) {
+        let Failure { code, message } = failure.clone();
+        self.step(State::Failed { code, reason: message });
+    }
+
+    /// Calls the plugin, unless it may not be called any more.
+    ///
+    /// # Errors
+    /// [`Code::PLUGIN_UNAVAILABLE`] when it is not callable, else its own.
+    pub fn call<T>(&self, code: impl FnOnce() -> PResult<T>) -> Result<T, Failure> {
+        self.admit()?;
+        self.judge(code())
+    }
+
+    /// Counts a call and says whether it may be made.
+    ///
+    /// # Errors
+    /// [`Code::PLUGIN_UNAVAILABLE`] when it may not.
+    pub fn admit(&self) -> Result<(), Failure> {
+        if !self.open.load(Ordering::Acquire) {
+            let text = format!("plugin `{}` is {}", self.name, self.lock().as_str());
+            return Err(Failure::new(Code::PLUGIN_UNAVAILABLE, text));
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Judges an answer; a panic or a fatal error closes the fence.
+    ///
+    /// # Errors
+    /// The plugin's own.
+    pub fn judge<T>(&self, answer: PResult<T>) -> Result<T, Failure> {
+        answer.into_result().map_err(|error: PluginError| {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+            let fatal = error.flags & (error_flags::PANICKED | error_flags::FATAL) != 0;
+            let failure = Failure::from(error);
+            if fatal {
+                self.fail(&failure);
+            }
+            failure
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use caxton_abi::std_types::RResult::{RErr, ROk};
+
+    use super::*;
+    use crate::plugin::recorder::Recorder;
+
+    fn created() -> (Arc<Recorder>, Fence) {
+        let recorder = Arc::new(Recorder::default());
+        let fence = Fence::new("sample", recorder.clone());
+        assert!(fence.step(State::Created));
+        (recorder, fence)
+    }
+
+    fn error(flags: u32) -> PluginError {
+        PluginError { code: Code::PLUGIN_PANICKED, flags, message: "boom".into(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_panic_closes_the_fence_and_is_reported_once() {
+        let (recorder, fence) = created();
+        for _ in 0..2 {
+            let _ = fence.call(|| RErr::<(), _>(error(error_flags::PANICKED)));
+        }
+        assert_eq!(fence.counts(), Counts { calls: 1, errors: 1 });
+        assert_eq!(recorder.states(), ["sample created", "sample failed"]);
+        let refused = fence.call(|| ROk(())).unwrap_err();
+        assert_eq!(refused.to_string(), "plugin `sample` is failed [CX0214]");
+    }
+
+    #[test]
+    fn a_plain_error_leaves_it_open() {
+        let (_, fence) = created();
+        assert!(fence.call(|| RErr::<(), _>(error(0))).is_err());
+        assert_eq!(fence.call(|| ROk(5)), Ok(5));
+    }
+
+    #[test]
+    fn the_first_reason_of_a_failure_stays() {
+        let (_, fence) = created();
+        fence.fail(&Failure::new(Code::PLUGIN_PANICKED, "first"));
+        fence.fail(&Failure::new(Code::PLUGIN_TIMED_OUT, "second"));
+        let reason = "first".to_owned();
+        assert_eq!(fence.state(), State::Failed { code: Code::PLUGIN_PANICKED, reason });
+    }
+}

@@ -1,0 +1,100 @@
+//! Services for unit tests: they write down what they are asked.
+
+use std::sync::{Mutex, OnceLock};
+
+use caxton_abi::{
+    Code, Envelope, Payload, Signal, Uid,
+    port::{Outcome, RouteUpdate},
+};
+use caxton_core::port::EndpointRef;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Failure, Services, State, host_table::Control};
+
+/// Services that write down what they are asked.
+#[derive(Default)]
+pub(super) struct Recorder {
+    claimed: Mutex<Vec<String>>,
+    released: Mutex<Vec<u32>>,
+    senders: Mutex<Vec<u32>>,
+    programmed: Mutex<usize>,
+    states: Mutex<Vec<String>>,
+}
+
+impl Recorder {
+    pub(super) fn runtime() -> &'static Runtime {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
+    }
+    pub(super) fn states(&self) -> Vec<String> {
+        self.states.lock().unwrap().clone()
+    }
+    pub(super) fn senders(&self) -> Vec<u32> {
+        self.senders.lock().unwrap().clone()
+    }
+    pub(super) fn released(&self) -> Vec<u32> {
+        self.released.lock().unwrap().clone()
+    }
+    pub(super) fn programmed(&self) -> usize {
+        *self.programmed.lock().unwrap()
+    }
+}
+
+impl Services for Recorder {
+    fn submit(&self, _plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
+        self.senders.lock().unwrap().extend(batch.iter().map(|envelope| envelope.head.sender));
+        vec![Outcome::default(); batch.len()]
+    }
+    fn claim(&self, _: &str, name: &str, _: EndpointRef) -> Result<u32, Failure> {
+        let mut claimed = self.claimed.lock().unwrap();
+        claimed.push(name.to_owned());
+        Ok(claimed.len() as u32 * 10)
+    }
+    fn release(&self, address: u32) {
+        self.released.lock().unwrap().push(address);
+    }
+    fn program(&self, routes: Vec<RouteUpdate>) {
+        *self.programmed.lock().unwrap() += routes.len();
+    }
+    fn addresses(&self, names: &[&str]) -> Vec<u32> {
+        vec![7; names.len() / 2]
+    }
+    fn names(&self, _: &[u32]) -> Vec<String> {
+        panic!("the table of names")
+    }
+    fn symbol(&self, text: &str) -> u32 {
+        text.len() as u32
+    }
+    fn symbols(&self, symbols: &[u32]) -> Vec<String> {
+        symbols.iter().map(ToString::to_string).collect()
+    }
+    fn platform(&self) -> String {
+        "test".to_owned()
+    }
+    fn mint(&self) -> Uid {
+        Uid { hi: 1, lo: 2 }
+    }
+    fn now_ns(&self) -> u64 {
+        5
+    }
+    fn emit(&self, _: Vec<Signal>) {}
+    fn log_level(&self, _: &str) -> u8 {
+        3
+    }
+    fn log(&self, _: &str, _: u8, _: &str, _: &str, _: &str) {}
+    fn control(&self, _: &str, verb: &str, request: Payload) -> Control {
+        let verb = verb.to_owned();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            // Fails outside the server's runtime.
+            let task = tokio::spawn(async move { request });
+            match verb.as_str() {
+                "panic" => panic!("in control"),
+                _ => task.await.map_err(|_| Failure::new(Code::INTERNAL, "task")),
+            }
+        })
+    }
+    fn plugin_state(&self, plugin: &str, state: &State) {
+        self.states.lock().unwrap().push(format!("{plugin} {}", state.as_str()));
+    }
+}

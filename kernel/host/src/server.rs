@@ -1,0 +1,231 @@
+//! One server's life: made from a configuration, composed, running until it is told to stop, drained.
+
+use std::{path::Path, sync::Arc, thread, time::Duration};
+
+use caxton_abi::Code;
+use caxton_core::{Bus, Limits};
+use caxton_runtime::{CompilerMode, Runtime, RuntimeOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    admin::{Admin, Components, Readiness},
+    clock::Clock,
+    compose::{self, Slot, Sockets},
+    config::{self, Fault, Loaded},
+    pump::Pump,
+    services::Server,
+    workers::Workers,
+};
+
+/// Agents at once when the configuration does not say: what the default of `vm.max_map_count` (65,530) carries for
+/// components with one memory, with room for the rest of the process.
+const AGENTS_DEFAULT: usize = 4_096;
+/// Threads of the server's own asynchronous work: control operations and waiting. Agents run on the workers.
+const ASYNC_THREADS: usize = 2;
+/// How often a drain looks whether everything is finished.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration, or a required plugin.
+    Faults(Vec<Fault>),
+    /// The machine.
+    Failed {
+        /// Its code.
+        code: Code,
+        /// What failed and what to do.
+        message: String,
+    },
+}
+
+fn failed(code: Code, message: impl ToString) -> StartError {
+    StartError::Failed { code, message: message.to_string() }
+}
+
+/// Runs a server until SIGTERM or SIGINT, then drains it.
+///
+/// # Errors
+/// It could not start; whatever had started was stopped again.
+pub fn run(loaded: Loaded) -> Result<(), StartError> {
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ASYNC_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| failed(Code::HOST_LIMIT, format!("no threads: {error}")))?;
+    let done = threads.block_on(serve(&loaded));
+    threads.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+/// The parts that live as long as the server.
+struct Parts {
+    bus: Arc<Bus>,
+    clock: Clock,
+    pump: Arc<Pump>,
+    readiness: Arc<Readiness>,
+    services: Arc<Server>,
+    workers: Workers,
+    signals: thread::JoinHandle<()>,
+}
+
+async fn serve(loaded: &Loaded) -> Result<(), StartError> {
+    let no_signals = |error| failed(Code::HOST_LIMIT, format!("signals cannot be watched: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let parts = assemble(loaded)?;
+    let sockets = Sockets {
+        bus: Arc::clone(&parts.bus),
+        clock: parts.clock,
+        pump: Arc::clone(&parts.pump),
+        services: Arc::clone(&parts.services) as _,
+        readiness: Arc::clone(&parts.readiness),
+    };
+    let (started, composed) = compose::compose(loaded, &sockets).await;
+    if let Err(faults) = composed {
+        stop(parts, &started).await;
+        return Err(StartError::Faults(faults));
+    }
+    parts.readiness.composed();
+    tracing::info!(platform = %loaded.config.server.platform, plugins = started.len(), "ready");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    drain(&parts, &started, Duration::from_millis(loaded.config.server.drain_ms)).await;
+    stop(parts, &started).await;
+    Ok(())
+}
+
+fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
+    let server = &loaded.config.server;
+    let clock = Clock::start();
+    let workers = match server.workers {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    let limits = limits(&loaded.config.limits);
+    let options = runtime_options(&server.data_dir, &loaded.config.limits, limits.agents_max);
+    let runtime = Runtime::new(options.clone()).map_err(|error| failed(error.code(), error))?;
+    let bus = Bus::new(caxton_core::Options {
+        platform: server.platform.clone(),
+        limits: Arc::new(limits),
+        workers,
+        seed: clock.started().nanos() ^ u64::from(std::process::id()).rotate_left(32),
+        content_in_signals: server.content_in_signals,
+    });
+    let bus = Arc::new(bus.map_err(|refusal| failed(refusal.code, refusal.detail))?);
+    let pump = Pump::new(Arc::clone(&bus), clock);
+    let readiness = Arc::new(Readiness::default());
+    let services = Server::new(Arc::clone(&bus), clock);
+    services.open(Arc::new(Admin {
+        bus: Arc::clone(&bus),
+        runtime: Arc::new(runtime),
+        pump: Arc::clone(&pump),
+        clock,
+        workers,
+        components: Components::default(),
+        readiness: Arc::clone(&readiness),
+        memory_bytes_max: options.memory_bytes_max,
+        turn_ms_max: options.turn_ms_max,
+    }));
+    let no_thread = |error| failed(Code::HOST_LIMIT, format!("no thread: {error}"));
+    let signals = pump.start().map_err(no_thread)?;
+    let workers = Workers::start(&bus, clock, workers).map_err(no_thread)?;
+    Ok(Parts { bus, clock, pump, readiness, services, workers, signals })
+}
+
+/// The kernel's bounds: its defaults with what the configuration says.
+fn limits(set: &config::Limits) -> Limits {
+    let base = Limits::default();
+    Limits {
+        agents_max: set.agents_max.unwrap_or(AGENTS_DEFAULT),
+        mailbox_messages_max: set.mailbox_messages_max.unwrap_or(base.mailbox_messages_max),
+        mailbox_bytes_max: set.mailbox_bytes_max.unwrap_or(base.mailbox_bytes_max),
+        content_bytes_max: set.content_bytes_max.unwrap_or(base.content_bytes_max),
+        turn_messages_max: set.turn_messages_max.unwrap_or(base.turn_messages_max),
+        outbox_messages_max: set.outbox_messages_max.unwrap_or(base.outbox_messages_max),
+        receivers_max: set.receivers_max.unwrap_or(base.receivers_max),
+        hop_max: set.hop_max.unwrap_or(base.hop_max),
+        names_max: set.names_max.unwrap_or(base.names_max),
+        symbols_max: set.symbols_max.unwrap_or(base.symbols_max),
+        pending_messages_max: set.pending_messages_max.unwrap_or(base.pending_messages_max),
+        pending_ms_max: set.pending_ms_max.unwrap_or(base.pending_ms_max),
+        dead_letters_max: set.dead_letters_max.unwrap_or(base.dead_letters_max),
+        restarts_max: set.restarts_max.unwrap_or(base.restarts_max),
+        restart_window_ms: set.restart_window_ms.unwrap_or(base.restart_window_ms),
+        ..base
+    }
+}
+
+fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> RuntimeOptions {
+    let compiler = match std::env::current_exe() {
+        Ok(program) => CompilerMode::Child { program, args: vec!["compile".into()] },
+        Err(_) => CompilerMode::InProcess,
+    };
+    let base = RuntimeOptions::new(data_dir.join("components"), compiler);
+    let small = |value: Option<u64>, default: u32| {
+        value.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))
+    };
+    RuntimeOptions {
+        agents_max: u32::try_from(agents_max).unwrap_or(u32::MAX),
+        memory_bytes_max: set.memory_bytes_max.unwrap_or(base.memory_bytes_max),
+        turn_ms_max: small(set.turn_ms_max, base.turn_ms_max),
+        init_ms_max: small(set.init_ms_max, base.init_ms_max),
+        component_bytes_max: set.component_bytes_max.unwrap_or(base.component_bytes_max),
+        compile_seconds_max: small(set.compile_seconds_max, base.compile_seconds_max),
+        compile_memory_bytes_max: set.compile_memory_bytes_max.unwrap_or(base.compile_memory_bytes_max),
+        ..base
+    }
+}
+
+/// Takes no new work and finishes what there is, until the deadline.
+async fn drain(parts: &Parts, started: &[Arc<Slot>], longest: Duration) {
+    tracing::info!("draining");
+    parts.readiness.draining();
+    for instance in started.iter().rev().filter_map(|slot| slot.instance()) {
+        if instance.ports().endpoint.is_some()
+            && let Err(failure) = instance.drain().await
+        {
+            tracing::warn!(plugin = instance.name(), code = %failure.code, reason = %failure.message, "drain");
+        }
+    }
+    let deadline = parts.clock.now().plus_millis(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+    while !parts.bus.quiescent() && parts.clock.now() < deadline {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}
+
+/// Ends plugins in the reverse order of their start, then the threads; exporters last, so that they write out the rest.
+async fn stop(parts: Parts, started: &[Arc<Slot>]) {
+    let (exporters, others): (Vec<_>, Vec<_>) = started
+        .iter()
+        .rev()
+        .filter_map(|slot| slot.instance())
+        .partition(|instance| instance.ports().exporter.is_some());
+    for instance in &others {
+        let _logged_by_its_fence = instance.stop().await;
+    }
+    let Parts { bus, pump, workers, signals, .. } = parts;
+    let books = bus.accounting();
+    let ended = tokio::task::spawn_blocking(move || {
+        workers.stop();
+        pump.stop();
+        signals.thread().unpark();
+        let _ended = signals.join();
+    });
+    let _ended = ended.await;
+    for instance in &exporters {
+        let _logged_by_its_fence = instance.stop().await;
+    }
+    tracing::info!(
+        accepted = books.accepted,
+        delivered = books.delivered,
+        expired = books.expired,
+        dead_lettered = books.dead(),
+        in_flight = books.in_flight,
+        holds = books.holds(),
+        "stopped"
+    );
+}

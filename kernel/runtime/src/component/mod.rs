@@ -1,0 +1,151 @@
+//! A component from bytes to machine code: checked in stages, compiled once, found again by digest.
+
+mod cache;
+mod structure;
+mod world;
+
+use sha2::{Digest, Sha256};
+use wasmparser::{Validator, WasmFeatures};
+use wasmtime::{
+    Store,
+    component::{ComponentExportIndex, InstancePre},
+};
+
+use structure::Outline;
+
+pub(crate) use cache::{Cache, hex};
+pub(crate) use world::check_grants;
+
+use crate::{
+    error::ComponentError,
+    imports::bindings::{Agent, AgentIndices},
+    instance::{Data, OnTimer},
+    options::RuntimeOptions,
+};
+
+/// The proposals that components may use: what the toolchains for wasm32-wasip2 emit. Left out are threads, garbage
+/// collection, exceptions, 64-bit memories and everything asynchronous of the component model.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::BULK_MEMORY_OPT)
+    .union(WasmFeatures::CALL_INDIRECT_OVERLONG)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// What is known of a component that passed every check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentInfo {
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Names of its imports, in order.
+    pub imports: Vec<String>,
+    /// Names of its exports, in order.
+    pub exports: Vec<String>,
+    /// True when it exports `caxton:agent/timers`, so that it may set timers.
+    pub timed: bool,
+    /// True when it exports `caxton:agent/snapshot`.
+    pub durable: bool,
+}
+
+/// A component as machine code, linked with the imports of the sandbox. Instances share it.
+pub struct CompiledComponent {
+    info: ComponentInfo,
+    linked: InstancePre<Data>,
+    exports: AgentIndices,
+    on_timer: Option<ComponentExportIndex>,
+}
+
+impl CompiledComponent {
+    /// Looks the exports up by name, once for all instances.
+    pub(crate) fn new(info: ComponentInfo, linked: InstancePre<Data>) -> wasmtime::Result<Self> {
+        let exports = AgentIndices::new(&linked)?;
+        let component = linked.component();
+        let on_timer = component
+            .get_export_index(None, "caxton:agent/timers@0.1.0")
+            .and_then(|timers| component.get_export_index(Some(&timers), "on-timer"));
+        Ok(Self { info, linked, exports, on_timer })
+    }
+
+    /// What is known of it.
+    pub fn info(&self) -> &ComponentInfo {
+        &self.info
+    }
+
+    /// Makes an instance in the store, with its typed calls.
+    pub(crate) fn instantiate(&self, store: &mut Store<Data>) -> wasmtime::Result<(Agent, Option<OnTimer>)> {
+        let instance = self.linked.instantiate(&mut *store)?;
+        let calls = self.exports.load(&mut *store, &instance)?;
+        let on_timer = match &self.on_timer {
+            Some(index) => Some(instance.get_typed_func(&mut *store, index)?),
+            None => None,
+        };
+        Ok((calls, on_timer))
+    }
+}
+
+impl std::fmt::Debug for CompiledComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompiledComponent").field("digest", &self.info.digest).finish_non_exhaustive()
+    }
+}
+
+/// The digest by which a component is known.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+}
+
+/// Runs every check that needs no compiler, cheapest first.
+pub(crate) fn check(bytes: &[u8], options: &RuntimeOptions) -> Result<ComponentInfo, ComponentError> {
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if size > options.component_bytes_max {
+        return Err(ComponentError::TooLarge { bytes: size, max: options.component_bytes_max });
+    }
+    check_preamble(bytes)?;
+    let outline = structure::scan(bytes)?;
+    Validator::new_with_features(FEATURES).validate_all(bytes).map_err(|error| invalid(&error))?;
+    let Outline { imports, exports } = outline;
+    let lanes = world::check_exports(&exports)?;
+    world::check_imports(&imports)?;
+    Ok(ComponentInfo {
+        digest: digest(bytes),
+        bytes: size,
+        imports,
+        exports,
+        timed: lanes.timed,
+        durable: lanes.durable,
+    })
+}
+
+/// Tells the three kinds of file apart that people upload by mistake.
+fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
+    let Some(([magic @ .., _, _, _, _], _)) = bytes.split_first_chunk::<8>() else {
+        return Err(ComponentError::NotWasm { found: format!("{} bytes", bytes.len()) });
+    };
+    if magic != b"\0asm" {
+        let shown = String::from_utf8_lossy(magic).escape_debug().to_string();
+        let found = if magic == b"(com" || magic == b"(mod" {
+            "its text format: convert it with `wasm-tools parse`".to_owned()
+        } else {
+            format!("`{shown}`")
+        };
+        return Err(ComponentError::NotWasm { found });
+    }
+    if wasmparser::Parser::is_core_wasm(bytes) {
+        return Err(ComponentError::CoreModule);
+    }
+    Ok(())
+}
+
+fn invalid(error: &wasmparser::BinaryReaderError) -> ComponentError {
+    let mut reason = error.message().to_owned();
+    if reason.contains("async") {
+        reason.push_str(
+            "; agents are synchronous: build without async (componentize-qjs: `--sync --stub-wasi`)",
+        );
+    }
+    ComponentError::Invalid { offset: error.offset(), reason }
+}

@@ -1,0 +1,140 @@
+//! The one engine configuration, shared by the server and the compiling child, and the clock that interrupts guests.
+//!
+//! Calls are plain and synchronous: component-model concurrency is off (it triples the cost of a call), there is no
+//! fuel and there are no fibers. Instances come from a pool, so that making one does not map memory.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use crate::{error::RuntimeError, options::RuntimeOptions, trap::FRAMES_MAX};
+
+/// Length of an epoch in milliseconds; a deadline is met this precisely when the machine is not overloaded.
+pub(crate) const TICK_MS: u32 = 2;
+/// Memories that an instance may own; QuickJS components own three.
+const MEMORIES_PER_AGENT: u32 = 3;
+/// Tables that an instance may own.
+const TABLES_PER_AGENT: u32 = 4;
+/// Elements of a table; interpreters have ten thousand functions and more.
+const TABLE_ELEMENTS_MAX: usize = 65_536;
+/// Core instances of one component; wrapped interpreters have two dozen.
+const CORE_INSTANCES_PER_AGENT: u32 = 64;
+/// Host memory of one instance's bookkeeping in bytes, without its linear memory.
+const INSTANCE_BYTES_MAX: usize = 4 << 20;
+/// Instances beyond `agents_max`: a replacement exists for a moment beside the one it replaces, and a first instance is
+/// made when a component is checked.
+const SPARE_INSTANCES: u32 = 16;
+/// Address space that the pool may reserve in bytes: half of the 128 TiB that a process has.
+const ADDRESS_SPACE_MAX: u64 = 64 << 40;
+/// Reservation that lets the compiler leave out bounds checks: what a 32-bit index can reach.
+const RESERVATION_FULL: u64 = 4 << 30;
+/// Guard behind a memory in bytes; offsets up to it need no check.
+const GUARD_BYTES: u64 = 32 << 20;
+/// A page of WebAssembly in bytes.
+const WASM_PAGE: u64 = 64 << 10;
+
+/// What the machine code depends on; child and server must agree on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct CodeShape {
+    /// Address space reserved for one memory in bytes.
+    pub(crate) memory_reservation: u64,
+}
+
+impl CodeShape {
+    /// Chooses the full reservation as long as all agents fit, else one as large as their memory may grow.
+    pub(crate) fn of(options: &RuntimeOptions) -> Self {
+        let full = memories(options).saturating_mul(RESERVATION_FULL + GUARD_BYTES);
+        if full <= ADDRESS_SPACE_MAX {
+            return Self { memory_reservation: RESERVATION_FULL };
+        }
+        Self { memory_reservation: options.memory_bytes_max.next_multiple_of(WASM_PAGE) }
+    }
+
+    /// Address space that the pool reserves in bytes.
+    pub(crate) fn pool_bytes(self, options: &RuntimeOptions) -> u64 {
+        memories(options).saturating_mul(self.memory_reservation.saturating_add(GUARD_BYTES))
+    }
+}
+
+fn instances(options: &RuntimeOptions) -> u32 {
+    options.agents_max.saturating_add(SPARE_INSTANCES)
+}
+
+fn memories(options: &RuntimeOptions) -> u64 {
+    u64::from(instances(options)) * u64::from(MEMORIES_PER_AGENT)
+}
+
+/// The configuration as far as machine code depends on it. Which proposals a component may use is decided before, by
+/// `component::validate`.
+pub(crate) fn code_config(shape: CodeShape) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .consume_fuel(false)
+        .memory_reservation(shape.memory_reservation)
+        .memory_guard_size(GUARD_BYTES)
+        .memory_init_cow(true)
+        .wasm_memory64(false)
+        .wasm_backtrace_max_frames(FRAMES_MAX)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config
+}
+
+/// The server's engine: the code configuration, plus a pool that holds every agent.
+pub(crate) fn server_engine(shape: CodeShape, options: &RuntimeOptions) -> Result<Engine, RuntimeError> {
+    let count = instances(options);
+    let bytes_max = usize::try_from(options.memory_bytes_max).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(CORE_INSTANCES_PER_AGENT))
+        .total_memories(count.saturating_mul(MEMORIES_PER_AGENT))
+        .total_tables(count.saturating_mul(TABLES_PER_AGENT))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_AGENT)
+        .max_memories_per_component(MEMORIES_PER_AGENT)
+        .max_tables_per_component(TABLES_PER_AGENT)
+        .max_tables_per_module(TABLES_PER_AGENT)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_memory_size(bytes_max);
+    let mut config = code_config(shape);
+    config
+        .max_wasm_stack(options.wasm_stack_bytes)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
+}
+
+/// Moves the engine's epoch on, from a thread of its own that ends with it.
+pub(crate) struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// Starts the thread.
+    pub(crate) fn start(engine: &Engine) -> Result<Self, RuntimeError> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let engine = engine.clone();
+        let thread = thread::Builder::new()
+            .name("caxton-epoch".to_owned())
+            .spawn(move || {
+                let tick = Duration::from_millis(u64::from(TICK_MS));
+                while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            })
+            .map_err(|error| RuntimeError::Engine(format!("no thread for the epoch clock: {error}")))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported by the panic hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}

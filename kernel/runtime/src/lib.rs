@@ -1,0 +1,31 @@
+//! Runs agents: validates, compiles and instantiates WebAssembly components, and stops what misbehaves.
+//!
+//! ```text
+//!   bytes ─▶ component::check ─▶ compile (child process, limits) ─▶ cache (digest, tag) ─▶ CompiledComponent
+//!                                                                                             │ Runtime::factory
+//!   kernel ── Turn ──▶ instance (AgentBody) ── handle ──▶ guest ── imports ──▶ the same Turn ◀┘
+//! ```
+//!
+//! This is the only crate that names wasmtime. It knows nothing of mailboxes, routing or plugins; it never blocks a
+//! worker for longer than a turn's deadline, and everything that a guest can fill is bounded.
+
+mod budget;
+pub mod compile;
+mod component;
+mod convert;
+mod engine;
+mod error;
+mod imports;
+mod instance;
+mod options;
+mod output;
+mod preflight;
+mod runtime;
+mod trap;
+mod wasi;
+
+pub use component::{CompiledComponent, ComponentInfo};
+pub use error::{ComponentError, RuntimeError};
+pub use instance::InstanceLimits;
+pub use options::{CompilerMode, RuntimeOptions};
+pub use runtime::Runtime;

@@ -1,0 +1,132 @@
+//! Compiling in a child process and keeping the result. Without the usual harness, because the child is this program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::{fs, path::Path, process::ExitCode};
+
+use caxton_abi::Code;
+use caxton_runtime::{CompilerMode, ComponentError, Runtime, RuntimeOptions, compile::child_main};
+use support::{
+    guests::guest,
+    world::{LIMITS, options},
+};
+
+const CHILD: &str = "compile-child";
+const CRASH: &str = "compile-crash";
+
+/// A name and what it stands for; gets an empty place for a cache.
+type Check = (&'static str, fn(&Path));
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some(CHILD) => return child_main(),
+        Some(CRASH) => std::process::abort(),
+        _ => {}
+    }
+    let checks: &[Check] = &[
+        ("a_child_compiles_code_that_runs", a_child_compiles_code_that_runs),
+        ("too_little_memory_is_a_limit", too_little_memory_is_a_limit),
+        ("too_little_time_is_a_limit", too_little_time_is_a_limit),
+        ("a_crash_of_the_compiler_is_a_limit", a_crash_of_the_compiler_is_a_limit),
+        ("a_missing_compiler_is_the_servers_fault", a_missing_compiler_is_the_servers_fault),
+        ("code_on_disk_is_used_again", code_on_disk_is_used_again),
+        ("changed_code_on_disk_is_not_used", changed_code_on_disk_is_not_used),
+        ("the_cache_forgets_its_oldest", the_cache_forgets_its_oldest),
+        ("a_cache_that_others_may_write_is_refused", a_cache_that_others_may_write_is_refused),
+    ];
+    for (name, check) in checks {
+        let dir = tempfile::tempdir().unwrap();
+        check(&dir.path().join("cache"));
+        println!("{name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
+fn child(order: &str) -> CompilerMode {
+    CompilerMode::Child { program: std::env::current_exe().unwrap(), args: vec![order.to_owned()] }
+}
+
+fn runtime(dir: &Path, change: impl FnOnce(&mut RuntimeOptions)) -> Runtime {
+    let mut options = RuntimeOptions { cache_dir: dir.to_owned(), compiler: child(CHILD), ..options() };
+    change(&mut options);
+    Runtime::new(options).unwrap()
+}
+
+fn limit(runtime: &Runtime) -> String {
+    let error = runtime.compile(&guest("hostile")).unwrap_err();
+    assert_eq!(error.code(), Code::COMPONENT_COMPILE_LIMIT, "{error}");
+    error.to_string()
+}
+
+/// The paths of the compiled components.
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).collect()
+}
+
+fn a_child_compiles_code_that_runs(dir: &Path) {
+    let runtime = runtime(dir, |_| {});
+    let compiled = runtime.compile(&guest("hostile")).unwrap();
+    runtime.factory(&compiled, LIMITS, &[]).unwrap().instantiate().unwrap();
+}
+
+fn too_little_memory_is_a_limit(dir: &Path) {
+    let message = limit(&runtime(dir, |options| options.compile_memory_bytes_max = 32 << 20));
+    assert!(message.contains("32 MiB of address space"), "{message}");
+}
+
+fn too_little_time_is_a_limit(dir: &Path) {
+    let message = limit(&runtime(dir, |options| options.compile_seconds_max = 0));
+    assert!(message.contains("0 s"), "{message}");
+}
+
+fn a_crash_of_the_compiler_is_a_limit(dir: &Path) {
+    let message = limit(&runtime(dir, |options| options.compiler = child(CRASH)));
+    assert!(message.contains("signal 6"), "{message}");
+}
+
+fn a_missing_compiler_is_the_servers_fault(dir: &Path) {
+    let missing = CompilerMode::Child { program: dir.join("none"), args: Vec::new() };
+    let runtime = runtime(dir, |options| options.compiler = missing);
+    let error = runtime.compile(&guest("hostile")).unwrap_err();
+    assert_eq!(error.code(), Code::INTERNAL);
+    assert!(error.to_string().contains("cannot be started"), "{error}");
+}
+
+fn code_on_disk_is_used_again(dir: &Path) {
+    runtime(dir, |_| {}).compile(&guest("hostile")).unwrap();
+    let again = runtime(dir, |options| options.compiler = child(CRASH));
+    again.compile(&guest("hostile")).unwrap();
+}
+
+fn changed_code_on_disk_is_not_used(dir: &Path) {
+    runtime(dir, |_| {}).compile(&guest("hostile")).unwrap();
+    let path = &files(dir)[0];
+    let mut code = fs::read(path).unwrap();
+    let middle = code.len() / 2;
+    code[middle] ^= 1;
+    fs::write(path, code).unwrap();
+    let again = runtime(dir, |options| options.compiler = child(CRASH));
+    assert!(matches!(again.compile(&guest("hostile")), Err(ComponentError::CompileLimit { .. })));
+}
+
+fn the_cache_forgets_its_oldest(dir: &Path) {
+    let runtime = runtime(dir, |options| options.cache_bytes_max = 1);
+    runtime.compile(&guest("hostile")).unwrap();
+    let first = files(dir);
+    let mut other = guest("hostile");
+    // An empty custom section changes the digest and nothing else.
+    other.extend([0, 2, 1, b'x']);
+    runtime.compile(&other).unwrap();
+    assert_eq!((first.len(), files(dir).len()), (1, 1));
+    assert_ne!(first, files(dir));
+}
+
+fn a_cache_that_others_may_write_is_refused(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(dir).unwrap();
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Runtime::new(RuntimeOptions { cache_dir: dir.to_owned(), ..options() }).unwrap_err();
+    assert!(error.to_string().contains("chmod 700"), "{error}");
+}

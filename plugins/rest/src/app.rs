@@ -1,0 +1,95 @@
+//! The routes, and what holds for all of them: panics, framing, problem documents.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use caxton_plugin::Code;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    ask, contract_net, control, messages,
+    problem::{self, Problem},
+    shared::Shared,
+};
+
+/// Every resource that there is.
+pub(crate) fn app(shared: Arc<Shared>) -> Router {
+    layered(routes()).with_state(shared)
+}
+
+fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/healthz", get(control::live))
+        .route("/readyz", get(control::ready))
+        .route("/v1/status", get(control::status))
+        .route("/v1/components", put(control::put_component).get(control::components))
+        .route("/v1/agents", post(control::deploy).get(control::agents))
+        .route("/v1/agents/{name}", get(control::agent).delete(control::delete_agent))
+        .route("/v1/agents/{name}/ask", post(ask::raw))
+        .route("/v1/plugins", get(control::plugins))
+        .route("/v1/plugins/{name}", get(control::plugin))
+        .route("/v1/conversations", get(control::conversations))
+        .route("/v1/conversations/{id}", get(control::conversation))
+        .route("/v1/dead-letters", get(control::dead_letters))
+        .route("/v1/messages", post(messages::post))
+        .route("/v1/ask", post(ask::json))
+        .route("/v1/contract-nets", post(contract_net::post))
+}
+
+/// From the inside: panics become problems, foreign web pages and ambiguous framing are refused, problems become
+/// documents.
+pub(crate) fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
+        .layer(CatchPanicLayer::custom(problem::of_panic))
+        .layer(from_fn(same_origin))
+        .layer(from_fn(framing))
+        .layer(from_fn(problem::render))
+}
+
+/// Refuses what a web page of another origin sends: a browser on this machine would otherwise lend it our loopback.
+///
+/// Only browsers send Origin; they send it with everything but simple reads, whose answers they keep from the page.
+async fn same_origin(request: Request, next: Next) -> Response {
+    if foreign(request.headers()) {
+        let detail = "a web page of another origin sent the request; call the server from outside a browser";
+        return Problem::new(Code::CONTROL_REQUEST_INVALID, detail)
+            .status(StatusCode::FORBIDDEN)
+            .into_response();
+    }
+    next.run(request).await
+}
+
+fn foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    !authority.is_some_and(|(_, authority)| authority.as_bytes().eq_ignore_ascii_case(host))
+}
+
+/// Refuses a request with both Content-Length and Transfer-Encoding, and closes the connection after any chunked one.
+///
+/// Servers on the way may read the two differently, and what follows then be taken for another's request (RFC 9112,
+/// section 6.1). The HTTP library drops the length when it comes second, so every chunked request is the last.
+async fn framing(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let ambiguous = chunked && headers.contains_key(header::CONTENT_LENGTH);
+    let mut response = match ambiguous {
+        true => {
+            let detail = "the request has both Content-Length and Transfer-Encoding; send one of them";
+            Problem::new(Code::CONTROL_REQUEST_INVALID, detail).into_response()
+        }
+        false => next.run(request).await,
+    };
+    if chunked {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

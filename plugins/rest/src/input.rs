@@ -1,0 +1,123 @@
+//! What comes in with a request: its body within bounds, its media type, its query and its path.
+
+use axum::{
+    body::Bytes,
+    extract::{
+        DefaultBodyLimit, FromRequest, Path, Query, Request,
+        rejection::{BytesRejection, FailedToBufferBody, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+};
+use caxton_plugin::Code;
+use serde::de::DeserializeOwned;
+
+use crate::{problem::Problem, shared::Shared};
+
+/// A body's media type, as an operation asks for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// `application/json` or `application/…+json`.
+    Json,
+    /// `application/wasm`.
+    Wasm,
+    /// Anything or nothing.
+    Any,
+}
+
+impl Media {
+    fn takes(self, found: &str) -> bool {
+        let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match self {
+            Self::Json => {
+                essence == "application/json"
+                    || (essence.starts_with("application/") && essence.ends_with("+json"))
+            }
+            Self::Wasm => essence == "application/wasm",
+            Self::Any => true,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Wasm => "application/wasm",
+            Self::Any => "any media type",
+        }
+    }
+}
+
+/// Reads a body of at most `bytes_max` within the request timeout.
+///
+/// # Errors
+/// CX0606 for another media type, CX0607 for a larger body (before it is read, when its length is announced), 408 for a
+/// slow one, 400 for one that breaks off.
+pub(crate) async fn body(
+    shared: &Shared,
+    mut request: Request,
+    media: Media,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    announced(request.headers(), media, bytes_max)?;
+    DefaultBodyLimit::max(bytes_max).apply(&mut request);
+    match tokio::time::timeout(shared.config.request_timeout(), Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+            Err(too_large("more", media, bytes_max))
+        }
+        Ok(Err(_)) => Err(Problem::new(
+            Code::CONTROL_REQUEST_INVALID,
+            "the body broke off or is not framed by HTTP's rules",
+        )),
+        Err(_) => {
+            let detail = format!(
+                "the body did not arrive within {} ms; send it faster, or raise request_timeout_ms",
+                shared.config.request_timeout_ms
+            );
+            Err(Problem::new(Code::CONTROL_REQUEST_INVALID, detail).status(StatusCode::REQUEST_TIMEOUT))
+        }
+    }
+}
+
+/// Checks what the head says of the body.
+fn announced(headers: &HeaderMap, media: Media, bytes_max: usize) -> Result<(), Problem> {
+    let header = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let found = header(header::CONTENT_TYPE).unwrap_or_default();
+    if !media.takes(found) {
+        let detail = format!("expected a body of {}, found {found:?}; set Content-Type", media.name());
+        return Err(Problem::new(Code::MEDIA_TYPE, detail));
+    }
+    match header(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok()) {
+        Some(length) if length > bytes_max as u64 => {
+            Err(too_large(&format!("{length} bytes"), media, bytes_max))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(found: &str, media: Media, bytes_max: usize) -> Problem {
+    let key = if media == Media::Wasm { "component_bytes_max" } else { "body_bytes_max" };
+    Problem::new(Code::BODY_TOO_LARGE, format!("expected at most {bytes_max} bytes ({key}), found {found}"))
+}
+
+/// A document's fault with its line and column.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(Code::CONTROL_REQUEST_INVALID, format!("the request's document is not valid: {error}"))
+            .with("line", error.line())
+            .with("column", error.column())
+    })
+}
+
+/// The query's parameters.
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(value)| value).map_err(|error| invalid(&error.body_text()))
+}
+
+/// The path's parameter.
+pub(crate) fn path(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(value)| value).map_err(|error| invalid(&error.body_text()))
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(Code::CONTROL_REQUEST_INVALID, detail)
+}

@@ -1,0 +1,116 @@
+//! Plugin rest: messages, agents, conversations, deployment and health over HTTP and JSON.
+//!
+//! ```text
+//!   HTTP ── server (connections, time limits) ── app (routes, problem documents)
+//!             │ control: one verb of the server each                 ──▶ Host::invoke
+//!             │ messages, ask, contract_net: as `rest@PLATFORM`      ──▶ Host::submit
+//!             └ waiting: who waits for which answer                  ◀── Endpoint::deliver
+//! ```
+//!
+//! The resources and documents are described in `docs/reference/control.md`. There is no authentication yet, so it
+//! listens on loopback only, unless told otherwise.
+
+mod app;
+mod ask;
+mod bids;
+mod config;
+mod contract_net;
+mod control;
+mod envelope;
+mod input;
+mod messages;
+mod participants;
+mod problem;
+mod server;
+mod shared;
+mod stalling;
+mod trace;
+mod waiting;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use caxton_plugin::{Code, Endpoint, Envelope, Error, Host, Plugin, Ports};
+pub use config::Config;
+use server::Server;
+use shared::Shared;
+
+/// The local name of the endpoint, in whose name clients send.
+const ENDPOINT: &str = "rest";
+
+/// The transport.
+pub struct Rest {
+    listen: SocketAddr,
+    shared: Arc<Shared>,
+    server: Mutex<Option<Arc<Server>>>,
+}
+
+impl Plugin for Rest {
+    type Config = Config;
+
+    fn create(host: Host, config: Config) -> Result<Self, Error> {
+        let listen = config.check()?;
+        Ok(Self { listen, shared: Arc::new(Shared::new(host, config)), server: Mutex::new(None) })
+    }
+
+    fn ports(self: &Arc<Self>) -> Ports {
+        Ports::endpoint(self.clone())
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        let shared = &self.shared;
+        shared.set_address(shared.host.claim(ENDPOINT)?);
+        let started = Server::start(self.listen, &shared.config, app::app(shared.clone())).await;
+        let server = started.inspect_err(|_| self.release())?;
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(server));
+        Ok(())
+    }
+
+    async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+        match self.server() {
+            Some(server) => server.drain(deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn stop(&self) -> Result<(), Error> {
+        if let Some(server) = self.server() {
+            server.stop();
+        }
+        self.release();
+        Ok(())
+    }
+}
+
+impl Rest {
+    /// The address that it listens on; `None` before the start.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server().map(|server| server.address())
+    }
+
+    /// Gives the endpoint's address back, if it is claimed.
+    fn release(&self) {
+        match self.shared.set_address(0) {
+            0 => {}
+            address => self.shared.host.release(address),
+        }
+    }
+
+    fn server(&self) -> Option<Arc<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Endpoint for Rest {
+    fn deliver(&self, batch: Vec<Envelope>) -> Vec<Code> {
+        batch.into_iter().map(|answer| self.shared.waiting.deliver(answer)).collect()
+    }
+}
+
+caxton_plugin::plugin!(Rest, "../plugin.json");
+
+#[cfg(test)]
+mod tests;

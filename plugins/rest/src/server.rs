@@ -1,0 +1,199 @@
+//! The listener and its connections: bounded in number, closed when slow, drained at the end.
+//!
+//! Connections are served by hyper itself, because axum's server has no time limit for a request's head. A connection
+//! over the limit gets a 429 at once, so a crowd of idle ones cannot make callers wait without an answer.
+
+use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use caxton_plugin::{Code, Error};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tracing::{debug, info, warn};
+
+use crate::{config::Config, problem::Problem, stalling::Stalling};
+
+/// Bytes of a request's head, which also bounds what is buffered of a connection.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Headers of a request.
+const HEADERS_MAX: usize = 100;
+/// How long to wait after the system refused a connection, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How far the server's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+/// A listener that serves.
+pub(crate) struct Server {
+    address: SocketAddr,
+    phase: watch::Sender<Phase>,
+    slots: Arc<Semaphore>,
+    connections_max: usize,
+}
+
+impl Server {
+    /// Binds and begins to serve in the background.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or its file cannot be written.
+    pub(crate) async fn start(address: SocketAddr, config: &Config, app: Router) -> Result<Self, Error> {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let message =
+                format!("cannot listen on {address}: {error}; set `listen` to a free address, or port 0");
+            Error::new(Code::PLUGIN_START_FAILED, message)
+        })?;
+        let address = listener.local_addr()?;
+        publish(address, &config.addr_file)?;
+        let connections_max = config.connections_max.min(Semaphore::MAX_PERMITS);
+        let slots = Arc::new(Semaphore::new(connections_max));
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let serving = Serving {
+            app,
+            slots: slots.clone(),
+            phase: watched,
+            header_timeout: config.header_timeout(),
+            write_timeout: config.request_timeout(),
+        };
+        tokio::spawn(accept(listener, serving, too_many(connections_max)));
+        info!(%address, "listening");
+        Ok(Self { address, phase, slots, connections_max })
+    }
+
+    /// The bound address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connection or request and waits until those that run are answered.
+    ///
+    /// # Errors
+    /// When some are not answered in time; [`Server::stop`] ends them.
+    pub(crate) async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+        self.phase.send_replace(Phase::Draining);
+        // The listener and every connection watch the phase until they end.
+        if tokio::time::timeout(deadline, self.phase.closed()).await.is_ok() {
+            return Ok(());
+        }
+        let open = self.connections_max.saturating_sub(self.slots.available_permits());
+        let message = format!("{open} connections were not done within {} ms", deadline.as_millis());
+        Err(Error::new(Code::PLUGIN_TIMED_OUT, message))
+    }
+
+    /// Ends every connection.
+    pub(crate) fn stop(&self) {
+        self.phase.send_replace(Phase::Stopped);
+    }
+}
+
+/// Tells where the server listens; the file appears whole or not at all.
+fn publish(address: SocketAddr, file: &Path) -> Result<(), Error> {
+    if file.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let mut part = file.to_owned().into_os_string();
+    part.push(".part");
+    let written = std::fs::write(&part, format!("{address}\n")).and_then(|()| std::fs::rename(&part, file));
+    written.map_err(|error| {
+        let message = format!(
+            "cannot write `{}`: {error}; set `addr_file` to a file that can be written",
+            file.display()
+        );
+        Error::new(Code::PLUGIN_START_FAILED, message)
+    })
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+struct Serving {
+    app: Router,
+    slots: Arc<Semaphore>,
+    phase: watch::Receiver<Phase>,
+    header_timeout: Duration,
+    write_timeout: Duration,
+}
+
+async fn accept(listener: TcpListener, mut serving: Serving, too_many: String) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = reached(&mut serving.phase, Phase::Draining) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => match serving.slots.clone().try_acquire_owned() {
+                Ok(slot) => {
+                    tokio::spawn(serve(stream, serving.clone(), slot));
+                }
+                Err(_) => refuse(&stream, &too_many),
+            },
+            Err(error) => {
+                warn!(%error, "no connection could be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The answer to a connection over the limit, written without reading its request.
+fn too_many(connections_max: usize) -> String {
+    let detail = format!("{connections_max} connections are open, which is the limit (connections_max)");
+    let document = Problem::new(Code::TOO_MANY_WAITING, detail).document("", None).to_string();
+    format!(
+        "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n\
+         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{document}",
+        document.len()
+    )
+}
+
+/// Waits until the server's life has come to a phase, or nobody holds the server any more.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
+        debug!("the server was dropped");
+    }
+}
+
+/// Says that there are too many, if the connection takes it at once, and closes.
+fn refuse(stream: &TcpStream, too_many: &str) {
+    if let Err(error) = stream.try_write(too_many.as_bytes()) {
+        debug!(%error, "a connection over the limit was closed");
+    }
+}
+
+/// Serves one connection to its end; holds its slot until then.
+async fn serve(stream: TcpStream, serving: Serving, _slot: OwnedSemaphorePermit) {
+    let Serving { app, mut phase, header_timeout, write_timeout, .. } = serving;
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "no low delay for a connection");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(Stalling::new(stream, write_timeout)), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    let mut stopped = phase.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = reached(&mut phase, Phase::Draining) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = reached(&mut stopped, Phase::Stopped) => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection broke off");
+    }
+}

@@ -1,0 +1,9 @@
+//! The plugin against a server that is scripted: in process for what it says, over real sockets for how it is framed.
+
+mod ask;
+mod bench;
+mod contract_net;
+mod control;
+mod errors;
+mod raw;
+mod sockets;

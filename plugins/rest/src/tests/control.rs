@@ -1,0 +1,95 @@
+//! Each resource and method is one verb of the server, document for document.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use caxton_plugin::{Code, Error};
+use serde_json::json;
+
+use super::bench::Bench;
+
+/// Method, path, body, and the verb with its request.
+const OPERATIONS: [(&str, &str, &str, &str, &str); 14] = [
+    ("GET", "/v1/status", "", "server.status", "{}"),
+    ("GET", "/healthz", "", "server.health", "{}"),
+    ("GET", "/v1/components", "", "components.list", "{}"),
+    ("POST", "/v1/agents", r#"{ "name": "a" }"#, "agents.deploy", r#"{ "name": "a" }"#),
+    ("GET", "/v1/agents", "", "agents.list", "{}"),
+    ("GET", "/v1/agents/a%40test", "", "agents.get", r#"{"name":"a@test"}"#),
+    ("DELETE", "/v1/agents/a", "", "agents.delete", r#"{"name":"a"}"#),
+    ("GET", "/v1/plugins", "", "plugins.list", "{}"),
+    ("GET", "/v1/plugins/rest", "", "plugins.get", r#"{"name":"rest"}"#),
+    ("GET", "/v1/conversations", "", "conversations.list", r#"{"limit":50}"#),
+    ("GET", "/v1/conversations?limit=7", "", "conversations.list", r#"{"limit":7}"#),
+    ("GET", "/v1/conversations/auction-1", "", "conversations.get", r#"{"id":"auction-1"}"#),
+    ("GET", "/v1/dead-letters", "", "dead-letters.list", r#"{"limit":50}"#),
+    ("GET", "/v1/dead-letters?limit=1000", "", "dead-letters.list", r#"{"limit":1000}"#),
+];
+
+#[tokio::test]
+async fn each_operation_is_a_verb_and_gives_its_document() {
+    for (method, path, body, verb, request) in OPERATIONS {
+        let bench = Bench::new();
+        let document = json!({"kind": "caxton.test/v1", "live": true});
+        bench.fake.answer(verb, document.clone());
+        let reply = bench.call(method, path, body).await;
+        assert_eq!((reply.status, reply.json()), (StatusCode::OK, document), "{method} {path}");
+        assert_eq!(reply.header("content-type"), "application/json", "{method} {path}");
+        assert_eq!(bench.fake.invocations(), [(verb.to_owned(), request.to_owned())], "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_is_a_problem_with_its_status() {
+    for (method, path, body, verb, _) in OPERATIONS {
+        let bench = Bench::new();
+        bench.fake.fail(
+            verb,
+            Error::new(Code::AGENT_NOT_FOUND, "no agent `a`").with_detail(json!({"nearest": "b"})),
+        );
+        let reply = bench.call(method, path, body).await;
+        assert_eq!(reply.problem(), (404, "CX0421".to_owned()), "{method} {path}");
+        let document = reply.json();
+        assert_eq!(
+            (&document["title"], &document["detail"]),
+            (&json!("agent-not-found"), &json!("no agent `a`"))
+        );
+        assert_eq!(document["fix"], "list them with `caxton get agents`");
+        assert_eq!(document["instance"], path.split('?').next().unwrap());
+        assert_eq!(document["context"], json!({"nearest": "b"}));
+    }
+}
+
+#[tokio::test]
+async fn a_component_is_handed_over_as_it_is() {
+    let bench = Bench::new();
+    bench.fake.answer("components.put", json!({"digest": "sha256:00"}));
+    let request = Request::put("/v1/components").header("content-type", "application/wasm");
+    let reply = bench.send(request.body(Body::from("\0asm\r\0\u{1}\0")).unwrap()).await;
+    assert_eq!((reply.status, reply.json()), (StatusCode::OK, json!({"digest": "sha256:00"})));
+    assert_eq!(bench.fake.invocations(), [("components.put".to_owned(), "\0asm\r\0\u{1}\0".to_owned())]);
+}
+
+#[tokio::test]
+async fn readiness_and_life_are_two_things() {
+    let bench = Bench::new();
+    let document = json!({"live": true, "ready": false, "waiting": ["plugin rest: starting"]});
+    bench.fake.answer("server.health", document.clone());
+    let live = bench.call("GET", "/healthz", "").await;
+    let ready = bench.call("GET", "/readyz", "").await;
+    assert_eq!((live.status, live.json()), (StatusCode::OK, document.clone()));
+    assert_eq!((ready.status, ready.json()), (StatusCode::SERVICE_UNAVAILABLE, document));
+    bench.fake.answer("server.health", json!({"live": true, "ready": true}));
+    assert_eq!(bench.call("GET", "/readyz", "").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_understood_is_refused() {
+    for query in ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "limt=5", "limit=1&limit=2"] {
+        let bench = Bench::new();
+        let reply = bench.call("GET", &format!("/v1/conversations?{query}"), "").await;
+        assert_eq!(reply.problem(), (400, "CX0602".to_owned()), "{query}");
+        assert_eq!(bench.fake.invocations(), [], "{query}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Who waits for which answer: conversations and `reply-with` numbers, each with the queue of the one who asked.
+//!
+//! Bounded by `waiting_max` entries; each queue by its asker. An answer that nobody waits for is refused, so it becomes a
+//! dead letter that an operator can see, with one exception: what the platform itself tells about an undeliverable
+//! message, since that message is a dead letter already.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use caxton_plugin::{Code, Envelope, Uid, flags};
+use tokio::sync::mpsc;
+
+use crate::problem::Problem;
+
+/// Conversation and `reply-with`.
+type Key = (Uid, u32);
+
+/// The table of those who wait.
+pub(crate) struct Waiting {
+    max: usize,
+    entries: Mutex<HashMap<Key, mpsc::Sender<Envelope>>>,
+}
+
+impl Waiting {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, entries: Mutex::default() }
+    }
+
+    /// Begins to wait; the ticket holds up to `answers_max` answers that were not looked at.
+    pub(crate) fn open(self: &Arc<Self>, answers_max: usize) -> Ticket {
+        let (sender, answers) = mpsc::channel(answers_max.max(1));
+        Ticket { waiting: self.clone(), keys: Vec::new(), sender, answers }
+    }
+
+    /// Hands an answer to the one who waits for it.
+    pub(crate) fn deliver(&self, answer: Envelope) -> Code {
+        let platform = answer.head.flags & flags::PLATFORM != 0;
+        let unknown = if platform { Code::NONE } else { Code::CONVERSATION_UNKNOWN };
+        let key = (answer.head.conversation, answer.head.in_reply_to);
+        let Some(sender) = self.entries().get(&key).cloned() else { return unknown };
+        match sender.try_send(answer) {
+            Ok(()) => Code::NONE,
+            Err(mpsc::error::TrySendError::Full(_)) => Code::MAILBOX_FULL,
+            Err(mpsc::error::TrySendError::Closed(_)) => unknown,
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, mpsc::Sender<Envelope>>> {
+        // Every change is one insertion or removal, so a poisoned lock holds a usable table.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the table; dropping it ends the waiting.
+pub(crate) struct Ticket {
+    waiting: Arc<Waiting>,
+    keys: Vec<Key>,
+    sender: mpsc::Sender<Envelope>,
+    answers: mpsc::Receiver<Envelope>,
+}
+
+impl Ticket {
+    /// Waits for answers to this `reply-with` too.
+    ///
+    /// # Errors
+    /// When the table is full, or another waits for the same.
+    pub(crate) fn expect(&mut self, conversation: Uid, reply_with: u32) -> Result<(), Problem> {
+        let key = (conversation, reply_with);
+        let mut entries = self.waiting.entries();
+        if entries.contains_key(&key) {
+            let detail = format!(
+                "another request waits for an answer to reply-with {reply_with} in this conversation"
+            );
+            return Err(Problem::new(Code::CONVERSATION_EXISTS, detail));
+        }
+        if entries.len() >= self.waiting.max {
+            let detail =
+                format!("{} answers are waited for, which is the limit (waiting_max)", entries.len());
+            return Err(Problem::new(Code::TOO_MANY_WAITING, detail));
+        }
+        entries.insert(key, self.sender.clone());
+        drop(entries);
+        self.keys.push(key);
+        Ok(())
+    }
+
+    /// The next answer. Never ends by itself: the caller sets the time.
+    pub(crate) async fn answer(&mut self) -> Envelope {
+        match self.answers.recv().await {
+            Some(answer) => answer,
+            // This ticket holds a sender, so the queue cannot be closed.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut entries = self.waiting.entries();
+        for key in &self.keys {
+            entries.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use caxton_plugin::{Header, Payload, testing::block_on};
+
+    use super::*;
+
+    const CONVERSATION: Uid = Uid::from_u128(7);
+
+    fn answer(in_reply_to: u32) -> Envelope {
+        Envelope::new(Header { conversation: CONVERSATION, in_reply_to, ..Header::default() }, Payload::EMPTY)
+    }
+
+    #[test]
+    fn an_answer_finds_the_one_who_asked() {
+        let waiting = Arc::new(Waiting::new(2));
+        let (mut one, mut other) = (waiting.open(1), waiting.open(1));
+        one.expect(CONVERSATION, 1).unwrap();
+        other.expect(CONVERSATION, 2).unwrap();
+        assert_eq!(waiting.deliver(answer(2)), Code::NONE);
+        assert_eq!(block_on(other.answer()).head.in_reply_to, 2);
+        assert!(one.answers.try_recv().is_err());
+    }
+
+    #[test]
+    fn answers_that_nobody_waits_for_are_refused() {
+        let waiting = Arc::new(Waiting::new(2));
+        let mut ticket = waiting.open(1);
+        ticket.expect(CONVERSATION, 1).unwrap();
+        assert_eq!(waiting.deliver(answer(3)), Code::CONVERSATION_UNKNOWN);
+        let elsewhere = Header { conversation: Uid::from_u128(8), in_reply_to: 1, ..Header::default() };
+        assert_eq!(waiting.deliver(Envelope::new(elsewhere, Payload::EMPTY)), Code::CONVERSATION_UNKNOWN);
+        drop(ticket);
+        assert_eq!(waiting.deliver(answer(1)), Code::CONVERSATION_UNKNOWN);
+        assert!(waiting.entries().is_empty());
+    }
+
+    #[test]
+    fn what_the_platform_tells_nobody_is_taken() {
+        let waiting = Waiting::new(1);
+        let mut notice = answer(1);
+        notice.head.flags = flags::PLATFORM;
+        assert_eq!(waiting.deliver(notice), Code::NONE);
+    }
+
+    #[test]
+    fn more_answers_than_the_ticket_holds_are_refused() {
+        let waiting = Arc::new(Waiting::new(1));
+        let mut ticket = waiting.open(1);
+        ticket.expect(CONVERSATION, 1).unwrap();
+        assert_eq!(
+            [waiting.deliver(answer(1)), waiting.deliver(answer(1))],
+            [Code::NONE, Code::MAILBOX_FULL]
+        );
+    }
+}

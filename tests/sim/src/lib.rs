@@ -1,0 +1,94 @@
+//! The seeded simulator: drives the real kernel core with scripted agents, endpoints, a router and a protocol through
+//! faults, and checks the books after every step.
+//!
+//! ```text
+//! seed ─▶ Chance ─▶ step: submit · begin a turn · end a turn · tick · deploy · remove · lose and return ports
+//!                     │
+//!                     ▼ caxton_core::Bus (one thread, virtual time)
+//!            signals ─▶ Journal: one outcome for each id, the sum, order, failures ─▶ Report or Failure
+//! ```
+//!
+//! The same seed gives the same run. It does not test threads; the core's own stress test does.
+
+mod agents;
+mod chance;
+mod journal;
+mod ports;
+mod shared;
+mod steps;
+mod world;
+
+use std::{collections::BTreeMap, fmt};
+
+use caxton_abi::Code;
+
+/// What a run did, so that a test can see that the faults it is about took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that were accepted.
+    pub accepted: u64,
+    /// Messages that were delivered.
+    pub delivered: u64,
+    /// Messages that expired.
+    pub expired: u64,
+    /// Messages that were refused, by reason.
+    pub refused: BTreeMap<Code, u64>,
+    /// Dead letters by reason.
+    pub dead: BTreeMap<Code, u64>,
+    /// Messages that were parked.
+    pub parked: u64,
+    /// Traps.
+    pub traps: u64,
+    /// New instances.
+    pub restarts: u64,
+    /// Failures that the platform sent.
+    pub failures: u64,
+}
+
+impl Report {
+    /// Adds another run's figures.
+    pub fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.delivered += other.delivered;
+        self.expired += other.expired;
+        self.parked += other.parked;
+        self.traps += other.traps;
+        self.restarts += other.restarts;
+        self.failures += other.failures;
+        for (mine, theirs) in [(&mut self.refused, &other.refused), (&mut self.dead, &other.dead)] {
+            for (code, count) in theirs {
+                *mine.entry(*code).or_insert(0) += count;
+            }
+        }
+    }
+}
+
+/// A rule was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed that shows it.
+    pub seed: u64,
+    /// What was expected and what was found.
+    pub broken: String,
+    /// The last steps, oldest first.
+    pub trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {}", self.seed, self.broken)?;
+        writeln!(f, "the last steps:")?;
+        for step in &self.trace {
+            writeln!(f, "  {step}")?;
+        }
+        write!(f, "replay: CAXTON_SIM_SEED={} cargo test -p caxton-sim", self.seed)
+    }
+}
+
+/// Runs `steps` random steps from a seed, then lets everything come to rest.
+///
+/// # Errors
+/// A [`Failure`] when a rule is broken.
+pub fn run(seed: u64, steps: u32) -> Result<Report, Failure> {
+    world::World::new(seed).run(steps)
+}

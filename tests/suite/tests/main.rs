@@ -1,0 +1,10 @@
+//! Everything end to end, in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod boundaries;
+mod demo;
+mod plugins;
+mod readme;
+mod reference;
+mod sandbox;
+mod tidy;

@@ -1,0 +1,66 @@
+//! What the cargo aliases run: `cargo demo` and `cargo artifacts`.
+
+mod auction;
+mod demo;
+mod expected;
+mod folder;
+mod print;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Builds the parts of Caxton and shows them at work.
+#[derive(Parser)]
+#[command(name = "cargo", bin_name = "cargo")]
+struct Tasks {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds everything and auctions one task for each file of a folder.
+    Demo(Demo),
+    /// Builds the server, the command line and the plugins into target/debug, and the agents into target/agents.
+    Artifacts,
+}
+
+/// How the demo runs.
+#[derive(clap::Args)]
+struct Demo {
+    /// The folder whose files are the tasks; by default the repository's own docs.
+    path: Option<PathBuf>,
+    /// Leaves the server running and prints what to try.
+    #[arg(long)]
+    keep: bool,
+    /// Uses Rust bidders only, as where Node and Python are missing.
+    #[arg(long)]
+    rust_only: bool,
+}
+
+fn main() -> ExitCode {
+    let done = match Tasks::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Artifacts => artifacts(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn artifacts() -> Result<(), String> {
+    let native = caxton_kit::artifacts::native()?;
+    println!("server, command line, plugins: {}", native.display());
+    for package in caxton_kit::packages::all()? {
+        match package.built {
+            Ok(manifest) => println!("agent {}: {}", package.name, manifest.display()),
+            Err(why) => println!("agent {}: not built: {why}", package.name),
+        }
+    }
+    Ok(())
+}
