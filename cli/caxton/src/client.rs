@@ -46,6 +46,14 @@ pub enum Error {
         /// What the connection said.
         source: Box<ureq::Error>,
     },
+    /// The connection was there and ended before an answer came.
+    #[error("the server at {server} closed the connection before it answered: {source}")]
+    BrokenOff {
+        /// The server's address.
+        server: String,
+        /// What the connection said.
+        source: Box<ureq::Error>,
+    },
     /// The request cannot be written as HTTP, for example a header with a line break.
     #[error("the request cannot be sent: {source}")]
     Request {
@@ -246,9 +254,18 @@ impl Client {
             }
             ureq::Error::Timeout(_) => Error::Timeout { server },
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => Error::Request { source: Box::new(source) },
+            source if broken_off(&source) => Error::BrokenOff { server, source: Box::new(source) },
             source => Error::Unreachable { server, source: Box::new(source) },
         }
     }
+}
+
+/// True when there was a connection: a server that stops, or refuses a body without reading it, closes it.
+fn broken_off(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+
+    let closed = [Kind::BrokenPipe, Kind::ConnectionReset, Kind::ConnectionAborted, Kind::UnexpectedEof];
+    matches!(error, ureq::Error::Io(io) if closed.contains(&io.kind()))
 }
 
 /// A name as one segment of a path: every byte that RFC 3986 does not call unreserved is percent-encoded.

@@ -99,6 +99,12 @@ impl Failure {
                 why,
                 "start one with `caxton serve -f caxton.toml`, or pass `--server URL` or set CAXTON_SERVER",
             ),
+            client::Error::BrokenOff { .. } => Self::new(
+                Exit::Failure,
+                what,
+                why,
+                "the server may be stopping, or the content is larger than it takes: see `caxton status`",
+            ),
             client::Error::Request { .. } => {
                 Self::new(Exit::Usage, what, why, "write names and parameters in printable ASCII")
             }

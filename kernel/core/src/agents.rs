@@ -9,12 +9,13 @@ use crate::{
     bus::Bus,
     cell::{Cell, Desk, Run},
     error::Refusal,
-    flow::{Flow, Place},
+    flow::{Begun, Flow, Place},
     forwarding::Target,
     limits::Limits,
+    names,
     outlet::{Outlet, OutletDesk},
     port::EndpointRef,
-    registry::{AgentSpec, AgentView},
+    registry::{AgentSpec, AgentView, Registry},
     schedule::placed,
     supervisor::Intensity,
     sync::{lock, read, write},
@@ -30,11 +31,10 @@ impl Bus {
     /// [`Code::NAME_INVALID`], [`Code::NAMES_EXHAUSTED`], [`Code::AGENT_EXISTS`], [`Code::AGENT_LIMIT`].
     pub fn deploy(&self, spec: AgentSpec, factory: Arc<dyn BodyFactory>, now: Time) -> Result<u32, Refusal> {
         let (name, address) = self.take_name(&spec.name)?;
-        let cell = self.register(spec, name, address, factory)?;
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
+        let (cell, begun) = self.register(&flow, spec, name, address, factory)?;
         flow.agent_event(EventName::AGENT_STATE, address, Code::NONE, "starting".to_owned());
-        flow.switch(address, Some(Target::Agent(Arc::clone(&cell))));
-        flow.agent_changed(cell.entry(true));
+        flow.finish_switch(begun);
         flow.queue(cell);
         flow.settle();
         Ok(address)
@@ -42,32 +42,31 @@ impl Bus {
 
     fn take_name(&self, name: &str) -> Result<(String, u32), Refusal> {
         let full = self.full_name(name).map_err(|code| Refusal::new(code, invalid_name(name)))?;
+        if names::has_scheme(&full) {
+            return Err(Refusal::new(Code::NAME_INVALID, routed_name(name)));
+        }
         let address = self.address(&full).map_err(|code| {
             Refusal::new(code, format!("no room for the name `{full}`: raise `limits.names_max`"))
         })?;
+        if address == self.ams {
+            let detail = format!("the name `{full}` is the platform's own: choose another");
+            return Err(Refusal::new(Code::AGENT_EXISTS, detail));
+        }
         Ok((full, address))
     }
 
+    /// Gives the name to a new agent; the caller finishes the switch to it.
     fn register(
         &self,
+        flow: &Flow<'_>,
         spec: AgentSpec,
         name: String,
         address: u32,
         factory: Arc<dyn BodyFactory>,
-    ) -> Result<Arc<Cell>, Refusal> {
+    ) -> Result<(Arc<Cell>, Begun), Refusal> {
         let ids = self.fork_ids().ok_or_else(|| Refusal::new(Code::INTERNAL, "no source of ids"))?;
         let mut registry = write(&self.lookup.registry);
-        let old = registry.agents.get(&address).map(|cell| lock(&cell.desk).life.has_failed());
-        if old == Some(false) || registry.outlets.contains_key(&address) {
-            let detail = format!("the name `{name}` is taken: choose another, or delete its agent first");
-            return Err(Refusal::new(Code::AGENT_EXISTS, detail));
-        }
-        if old.is_none() && registry.agents.len() >= self.limits.agents_max {
-            let max = self.limits.agents_max;
-            let detail =
-                format!("the server holds {max} agents already: delete some, or raise `limits.agents_max`");
-            return Err(Refusal::new(Code::AGENT_LIMIT, detail));
-        }
+        let replaces = self.check_vacancy(&registry, &name, address)?;
         let limits = match spec.mailbox_messages_max {
             Some(mailbox_messages_max) => {
                 Arc::new(Limits { mailbox_messages_max, ..Limits::clone(&self.limits) })
@@ -80,11 +79,30 @@ impl Bus {
         let desk = Desk::new(intensity, ids).into();
         let cell = Arc::new(Cell { address, number, name, spec, config, factory, limits, desk });
         registry.agents.insert(address, Arc::clone(&cell));
+        flow.forget_timers(address);
+        flow.agent_changed(cell.entry(true));
+        let begun = flow.begin_switch(address, Some(Target::Agent(Arc::clone(&cell))));
         drop(registry);
-        if old.is_none() {
+        if !replaces {
             write(&self.lookup.names).hold(address);
         }
-        Ok(cell)
+        Ok((cell, begun))
+    }
+
+    /// True when a failed agent has the name, which a new one may replace.
+    fn check_vacancy(&self, registry: &Registry, name: &str, address: u32) -> Result<bool, Refusal> {
+        let failed = registry.agents.get(&address).map(|cell| lock(&cell.desk).life.has_failed());
+        if failed == Some(false) || registry.outlets.contains_key(&address) {
+            let detail = format!("the name `{name}` is taken: choose another, or delete its agent first");
+            return Err(Refusal::new(Code::AGENT_EXISTS, detail));
+        }
+        if failed.is_none() && registry.agents.len() >= self.limits.agents_max {
+            let max = self.limits.agents_max;
+            let detail =
+                format!("the server holds {max} agents already: delete some, or raise `limits.agents_max`");
+            return Err(Refusal::new(Code::AGENT_LIMIT, detail));
+        }
+        Ok(failed.is_some())
     }
 
     /// Removes an agent. What waits for it becomes dead letters and senders are told; a turn that runs may commit.
@@ -95,6 +113,7 @@ impl Bus {
         let cell = self.cell(name).ok_or_else(|| not_found(name))?;
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         let moves = self.ledger.open();
+        let registry = read(&self.lookup.registry);
         let mut desk = lock(&cell.desk);
         let failed = desk.life.has_failed();
         if !desk.life.drain() && !failed {
@@ -106,6 +125,10 @@ impl Bus {
         desk.due.clear();
         let runs = desk.run == Run::Running;
         drop(desk);
+        if registry.has(&cell) {
+            flow.agent_changed(cell.entry(false));
+        }
+        drop(registry);
         drop(moves);
         let dead = |message| placed(message, Place::Dead(Code::AGENT_STOPPED));
         flow.later(messages.into_iter().map(dead).collect());
@@ -113,29 +136,33 @@ impl Bus {
             let text = "draining".to_owned();
             flow.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, text);
             flow.agent_lost(cell.address, Code::AGENT_STOPPED, Vec::new());
-            flow.agent_changed(cell.entry(false));
         }
-        if !runs {
-            self.stop(&mut flow, &cell);
-        }
+        // The turn in which an agent failed is its last, though it may not be settled yet.
+        let stopped = (failed || !runs) && self.stop(&mut flow, &cell);
         flow.settle();
-        Ok(())
+        // Of two removals of a failed agent, the slower one finds it gone or replaced.
+        if failed && !stopped { Err(not_found(name)) } else { Ok(()) }
     }
 
-    /// Takes an agent out that no turn runs any more.
-    pub(crate) fn stop(&self, flow: &mut Flow<'_>, cell: &Arc<Cell>) {
+    /// Takes an agent out that no turn runs any more; false when it is out already, or another one has its name.
+    pub(crate) fn stop(&self, flow: &mut Flow<'_>, cell: &Arc<Cell>) -> bool {
         let mut desk = lock(&cell.desk);
         desk.life.stop();
         let body = desk.body.take();
         drop(desk);
         drop(body);
-        flow.forget_timers(cell.address);
-        flow.switch(cell.address, None);
-        let known = write(&self.lookup.registry).agents.remove(&cell.address).is_some();
-        if known {
-            write(&self.lookup.names).let_go(cell.address);
+        let mut registry = write(&self.lookup.registry);
+        if !registry.has(cell) {
+            return false;
         }
+        registry.agents.remove(&cell.address);
+        flow.forget_timers(cell.address);
+        let begun = flow.begin_switch(cell.address, None);
+        drop(registry);
+        write(&self.lookup.names).let_go(cell.address);
+        flow.finish_switch(begun);
         flow.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, "stopped".to_owned());
+        true
     }
 
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {
@@ -164,17 +191,18 @@ impl Bus {
         let (full, address) = self.take_name(name)?;
         let limits = Arc::clone(&self.limits);
         let desk = OutletDesk::default().into();
-        let outlet = Arc::new(Outlet { address, owner, endpoint, limits, desk });
+        let outlet = Arc::new(Outlet { owner, endpoint, limits, desk });
         let mut registry = write(&self.lookup.registry);
         if registry.agents.contains_key(&address) || registry.outlets.contains_key(&address) {
             let detail = format!("the name `{full}` is taken: claim another");
             return Err(Refusal::new(Code::AGENT_EXISTS, detail));
         }
+        let mut flow = Flow::new(self, self.run_queue.workers(), now);
         registry.outlets.insert(address, Arc::clone(&outlet));
+        let begun = flow.begin_switch(address, Some(Target::Outlet(outlet)));
         drop(registry);
         write(&self.lookup.names).hold(address);
-        let mut flow = Flow::new(self, self.run_queue.workers(), now);
-        flow.switch(address, Some(Target::Outlet(outlet)));
+        flow.finish_switch(begun);
         flow.settle();
         Ok(address)
     }
@@ -182,18 +210,17 @@ impl Bus {
     /// Gives a claimed address back; messages that wait for its endpoint become dead letters. Does nothing for an
     /// address that is not claimed.
     pub fn release(&self, address: u32, now: Time) {
-        let outlet = read(&self.lookup.registry).outlets.get(&address).cloned();
-        let Some(outlet) = outlet else { return };
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         let moves = self.ledger.open();
+        let mut registry = write(&self.lookup.registry);
+        let Some(outlet) = registry.outlets.remove(&address) else { return };
         let messages = lock(&outlet.desk).mailbox.close(Code::AGENT_STOPPED);
         moves.pick_up(messages.len());
+        let begun = flow.begin_switch(address, None);
+        drop(registry);
         drop(moves);
-        flow.switch(outlet.address, None);
-        let known = write(&self.lookup.registry).outlets.remove(&address).is_some();
-        if known {
-            write(&self.lookup.names).let_go(address);
-        }
+        write(&self.lookup.names).let_go(address);
+        flow.finish_switch(begun);
         let dead = |message| placed(message, Place::Dead(Code::AGENT_STOPPED));
         flow.later(messages.into_iter().map(dead).collect());
         flow.settle();
@@ -215,6 +242,49 @@ fn invalid_name(name: &str) -> String {
     format!("`{name}` cannot be a name: use 1 to 255 characters without spaces, controls and parentheses")
 }
 
+fn routed_name(name: &str) -> String {
+    format!(
+        "`{name}` is a name that the router resolves: use one without a colon, and join groups and offer capabilities in the manifest"
+    )
+}
+
 fn not_found(name: &str) -> Refusal {
     Refusal::new(Code::AGENT_NOT_FOUND, format!("no agent `{name}`: list them with `caxton get agents`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::{AgentBody, Fault},
+        bus::Options,
+    };
+
+    /// Agents of it never start.
+    struct Broken;
+
+    impl BodyFactory for Broken {
+        fn instantiate(&self) -> Result<Box<dyn AgentBody>, Fault> {
+            Err(Fault::Returned { code: "test".to_owned(), detail: "told to".to_owned() })
+        }
+        fn digest(&self) -> &str {
+            "sha256:test"
+        }
+    }
+
+    #[test]
+    fn a_removal_that_comes_late_leaves_the_agent_that_replaced_the_failed_one() {
+        let limits = Arc::default();
+        let (platform, now) = ("here".to_owned(), Time::from_millis(1));
+        let bus = Bus::new(Options { platform, limits, workers: 1, seed: 1, content_in_signals: false });
+        let bus = bus.unwrap();
+        let spec = AgentSpec { name: "bob".to_owned(), ..AgentSpec::default() };
+        bus.deploy(spec.clone(), Arc::new(Broken), now).unwrap();
+        bus.finish(bus.next(0, now).unwrap().run(), now);
+        let failed = bus.cell("bob").unwrap();
+        let address = bus.deploy(spec, Arc::new(Broken), now).unwrap();
+        bus.stop(&mut Flow::new(&bus, 0, now), &failed);
+        assert_eq!(bus.agent("bob").unwrap().state, "starting");
+        assert_eq!(bus.directory().resolve("bob"), Some(address));
+    }
 }

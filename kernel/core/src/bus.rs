@@ -152,8 +152,9 @@ impl Bus {
         self.ids.last().map(|ids| lock(ids).fork())
     }
 
-    /// Takes messages of endpoints and edges; one outcome each. The caller has checked that the senders are its own,
-    /// see [`Bus::owner_of`]. A message whose `receiver` is zero goes to every receiver of its `extra`.
+    /// Takes messages of endpoints and edges; one outcome each. Whose name a sender may use is not checked here: the
+    /// host's desk of each plugin lets only addresses through that the plugin claimed. A message whose `receiver` is zero
+    /// goes to every receiver of its `extra`.
     pub fn submit(&self, messages: Vec<Envelope>, now: Time) -> Vec<Outcome> {
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         let outcomes = flow.enter(messages, Door::Submit);
@@ -177,11 +178,6 @@ impl Bus {
         }
     }
 
-    /// True when a protocol port watches the protocol of this symbol.
-    pub fn is_watched(&self, protocol: u32) -> bool {
-        read(&self.watch).port_of(protocol).is_some()
-    }
-
     /// What protocols know of a conversation, as JSON.
     pub fn describe(&self, conversation: Uid) -> Option<String> {
         let ports = read(&self.watch).present();
@@ -194,11 +190,12 @@ impl Bus {
         *write(&self.router) = router;
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         if present {
-            let cells = read(&self.lookup.registry).in_order();
-            lock(&self.changes).restart(cells.iter().filter_map(|cell| {
+            let registry = read(&self.lookup.registry);
+            lock(&self.changes).restart(registry.in_order().iter().filter_map(|cell| {
                 let present = lock(&cell.desk).life.takes_messages();
                 present.then(|| cell.entry(true))
             }));
+            drop(registry);
             flow.ask_again();
         }
         flow.settle();
@@ -241,11 +238,6 @@ impl Bus {
     /// The newest dead letters, newest first.
     pub fn dead_letters(&self, limit: usize) -> Vec<DeadLetter> {
         lock(&self.dead_letters).newest(limit)
-    }
-
-    /// How many dead letters are counted and not kept any more.
-    pub fn dead_letters_forgotten(&self) -> u64 {
-        lock(&self.dead_letters).forgotten()
     }
 
     /// Appends all signals since the last call, in order for each worker.

@@ -94,6 +94,8 @@ pub struct Conversation {
     pub ended: Option<Time>,
     /// Senders and receivers, in order of appearance.
     pub participants: Vec<u32>,
+    /// Messages among the entries; known also without them.
+    pub messages: u64,
     /// What happened.
     pub entries: Vec<Entry>,
     /// Entries that had no room.
@@ -144,7 +146,7 @@ impl ConversationLog {
         let mut found = self.conversations.get(&id)?.clone();
         found.entries.sort_by_key(|entry| (entry.time, entry.order));
         found.index.clear();
-        found.rank_participants();
+        found.participants = found.ranked_participants();
         Some(found)
     }
 
@@ -206,7 +208,8 @@ impl Conversation {
             end: self.end.clone(),
             started: self.started,
             ended: self.ended,
-            participants: self.participants.clone(),
+            participants: self.ranked_participants(),
+            messages: self.messages,
             entries: Vec::new(),
             entries_dropped: self.entries_dropped,
             index: HashMap::new(),
@@ -214,18 +217,16 @@ impl Conversation {
         }
     }
 
-    /// Messages by fate: in flight, delivered, expired, dead-lettered, refused.
-    pub fn count(&self, fate: Fate) -> usize {
-        let messages = self.entries.iter().filter(|entry| entry.kind == EntryKind::Message);
-        messages.filter(|entry| entry.fate == fate).count()
-    }
-
-    /// Brings participants into the order in which the sorted entries name them; rings may have told of an answer first.
-    fn rank_participants(&mut self) {
-        let messages = self.entries.iter().filter(|entry| entry.kind == EntryKind::Message);
-        let named: Vec<u32> = messages.flat_map(|entry| [entry.from, entry.to]).collect();
+    /// Participants in the order in which the entries by time name them; rings may have told of an answer first.
+    fn ranked_participants(&self) -> Vec<u32> {
+        let mut messages: Vec<_> =
+            self.entries.iter().filter(|entry| entry.kind == EntryKind::Message).collect();
+        messages.sort_by_key(|entry| (entry.time, entry.order));
+        let named: Vec<u32> = messages.iter().flat_map(|entry| [entry.from, entry.to]).collect();
         let rank = |address: &u32| named.iter().position(|name| name == address).unwrap_or(named.len());
-        self.participants.sort_by_cached_key(rank);
+        let mut participants = self.participants.clone();
+        participants.sort_by_cached_key(rank);
+        participants
     }
 
     /// True when an entry was added.
@@ -254,6 +255,7 @@ impl Conversation {
             return false;
         }
         if kind == EntryKind::Message {
+            self.messages += 1;
             self.index.insert(signal.message, self.entries.len());
         }
         self.entries.push(Entry::new(signal, kind, fate, self.folded));
@@ -352,6 +354,7 @@ mod tests {
         let found = log.get(Uid::from_u128(77)).unwrap();
         let ids: Vec<_> = found.entries.iter().map(|entry| entry.message.to_u128()).collect();
         assert_eq!((ids, found.participants), (vec![1, 2], vec![1, 2]));
+        assert_eq!(log.list(1)[0].participants, [1, 2]);
     }
 
     #[test]
@@ -380,6 +383,16 @@ mod tests {
         assert_eq!(kinds, [K::Message, K::Trap, K::Transition, K::Closed]);
         assert_eq!(conversation.ended, Some(Time::from_millis(9)));
         assert_eq!(conversation.participants, [1, 2]);
+    }
+
+    #[test]
+    fn a_list_tells_the_number_of_messages_without_their_entries() {
+        let mut log = log(Limits::default());
+        log.fold(&[signal(EventName::MESSAGE_ACCEPTED, 1, 5), signal(EventName::AGENT_TRAP, 1, 6)]);
+        log.fold(&[signal(EventName::MESSAGE_DELIVERED, 1, 7), signal(EventName::MESSAGE_REFUSED, 2, 7)]);
+        let listed = log.list(1).remove(0);
+        assert_eq!((listed.messages, listed.entries.len()), (2, 0));
+        assert_eq!(log.get(listed.id).unwrap().messages, 2);
     }
 
     #[test]

@@ -23,12 +23,11 @@ pub(crate) struct DeadLetters {
     bytes: usize,
     letters_max: usize,
     bytes_max: usize,
-    forgotten: u64,
 }
 
 impl DeadLetters {
     pub(crate) fn new(letters_max: usize, bytes_max: usize) -> Self {
-        Self { letters: VecDeque::new(), bytes: 0, letters_max, bytes_max, forgotten: 0 }
+        Self { letters: VecDeque::new(), bytes: 0, letters_max, bytes_max }
     }
 
     pub(crate) fn push(&mut self, letter: DeadLetter) {
@@ -37,18 +36,12 @@ impl DeadLetters {
         while self.letters.len() > self.letters_max || self.bytes > self.bytes_max {
             let Some(oldest) = self.letters.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.envelope.content.len());
-            self.forgotten += 1;
         }
     }
 
     /// The newest ones, newest first.
     pub(crate) fn newest(&self, limit: usize) -> Vec<DeadLetter> {
         self.letters.iter().rev().take(limit).cloned().collect()
-    }
-
-    /// How many are not kept any more.
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.forgotten
     }
 }
 
@@ -59,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_forgotten_and_counted() {
+    fn the_oldest_is_forgotten() {
         let mut store = DeadLetters::new(2, 1024);
         for sender in 1..=3 {
             let head = Header { sender, ..Header::default() };
@@ -68,6 +61,5 @@ mod tests {
         }
         let senders: Vec<_> = store.newest(9).iter().map(|l| l.envelope.head.sender).collect();
         assert_eq!(senders, [3, 2]);
-        assert_eq!(store.forgotten(), 1);
     }
 }

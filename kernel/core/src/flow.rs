@@ -18,7 +18,7 @@ mod route;
 
 pub(crate) use door::Door;
 pub(crate) use monitor::Watch;
-pub(crate) use route::Changes;
+pub(crate) use route::{Begun, Changes};
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -132,6 +132,10 @@ impl<'a> Flow<'a> {
             envelope: Envelope::new(head, caxton_abi::Payload::EMPTY),
             spared: spared.into(),
         })));
+    }
+
+    pub(crate) fn registry(&self) -> &std::sync::RwLock<crate::registry::Registry> {
+        &self.bus.lookup.registry
     }
 
     pub(crate) fn timers(&self) -> &std::sync::Mutex<crate::timer::Timers> {

@@ -24,6 +24,13 @@ pub(crate) enum Target {
     Route(Arc<Route>),
 }
 
+impl Target {
+    /// True for an agent or endpoint, to whom the address belongs; a route only borrows it.
+    pub(crate) fn is_owner(&self) -> bool {
+        matches!(self, Self::Agent(_) | Self::Outlet(_))
+    }
+}
+
 /// A route that the router programmed.
 pub(crate) struct Route {
     pub(crate) mode: Mode,

@@ -39,7 +39,8 @@ impl Mailbox {
         self.bytes
     }
 
-    /// Takes a place for a message. The platform's own messages may use the extra places and count no bytes.
+    /// Takes a place for a message. The platform's own messages may use the extra places and are taken
+    /// beyond the bound of bytes; their bytes count for those that come after.
     pub(crate) fn reserve(&mut self, message: &Envelope, limits: &Limits) -> Result<(), Code> {
         if let Some(code) = self.closed {
             return Err(code);

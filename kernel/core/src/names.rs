@@ -1,7 +1,7 @@
 //! Names and their numbers: addresses of agents, endpoints, groups and capabilities, and symbols of protocols and such.
 //!
 //! An address is a `u32` that counts up and is never given to another name. The table is bounded; when it is full,
-//! names that nobody holds, routes or waits for are forgotten (see [`Names::intern`]). Symbols are never forgotten.
+//! names that nobody holds, routes or waits for are forgotten (see `Names::intern`). Symbols are never forgotten.
 
 use std::collections::HashMap;
 

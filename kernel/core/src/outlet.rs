@@ -9,7 +9,6 @@ use crate::{limits::Limits, mailbox::Mailbox, port::EndpointRef};
 
 /// An address that an endpoint claimed.
 pub(crate) struct Outlet {
-    pub(crate) address: u32,
     /// The host's number for who claimed it.
     pub(crate) owner: u32,
     pub(crate) endpoint: EndpointRef,

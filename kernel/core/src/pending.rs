@@ -77,6 +77,12 @@ impl Pending {
         waiting.switching.replace(target).is_none()
     }
 
+    /// True while an address is being switched to an agent or endpoint.
+    pub(crate) fn switches_to_owner(&self, address: u32) -> bool {
+        let target = self.waiting.get(&address).and_then(|waiting| waiting.switching.as_ref()?.as_ref());
+        target.is_some_and(Target::is_owner)
+    }
+
     /// Begins to send what waits for an address nowhere; false when nothing waits or an operation is at it.
     pub(crate) fn begin_to_give_up(&mut self, address: u32) -> bool {
         match self.waiting.get_mut(&address) {

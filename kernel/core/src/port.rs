@@ -13,7 +13,7 @@ use caxton_abi::{
 /// Owns addresses on the bus. The core calls it for one address by one thread at a time, in order of arrival.
 pub trait Endpoint: Send + Sync {
     /// Takes messages; answers one code each, zero for taken. A missing code counts as
-    /// [`Code::PLUGIN_UNAVAILABLE`].
+    /// [`Code::PLUGIN_UNAVAILABLE`], one that is not in the list as [`Code::REFUSED_BY_ENDPOINT`].
     fn deliver(&self, batch: Vec<Envelope>) -> Vec<Code>;
 }
 

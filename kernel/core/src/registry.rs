@@ -112,6 +112,11 @@ impl Registry {
         self.deployments
     }
 
+    /// True while this very agent holds its name: not when it was taken out, or replaced after it failed.
+    pub(crate) fn has(&self, cell: &Arc<Cell>) -> bool {
+        self.agents.get(&cell.address).is_some_and(|known| Arc::ptr_eq(known, cell))
+    }
+
     /// Agents in the order in which they came.
     pub(crate) fn in_order(&self) -> Vec<Arc<Cell>> {
         let mut cells: Vec<_> = self.agents.values().cloned().collect();

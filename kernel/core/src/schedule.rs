@@ -29,11 +29,6 @@ impl Bus {
         }
     }
 
-    /// True when an agent waits for a worker. A worker asks again after it announced that it is about to sleep.
-    pub fn has_work(&self) -> bool {
-        !self.run_queue.is_empty()
-    }
-
     fn begin(&self, cell: Arc<Cell>, worker: usize, now: Time) -> Option<Activation> {
         let mut flow = Flow::new(self, worker, now);
         let moves = self.ledger.open();

@@ -1,6 +1,8 @@
 //! What is told of a turn: its span, the guest's log lines, faults and traps, and the agent's new state. And the timers
 //! that it set.
 
+use std::sync::Arc;
+
 use caxton_abi::{Code, EventName, Signal};
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     flow::Flow,
     lifecycle::Life,
     signal,
-    sync::lock,
+    sync::{lock, read},
     timer::Key,
 };
 
@@ -79,19 +81,27 @@ impl Flow<'_> {
         self.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, "active".to_owned());
     }
 
-    pub(crate) fn tell_state(&mut self, cell: &Cell, life: &Life, trapped: bool) {
+    pub(crate) fn tell_state(&mut self, cell: &Arc<Cell>, life: &Life, trapped: bool) {
         match life {
             Life::Failed(agent) => {
                 let text = format!("failed {}", agent.reason());
                 self.agent_event(EventName::AGENT_STATE, cell.address, agent.code(), text);
-                self.agent_changed(cell.entry(false));
-                self.forget_timers(cell.address);
+                self.forget(cell);
             }
             Life::Replacing(_) if trapped => {
                 let text = "replacing".to_owned();
                 self.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, text);
             }
             _ => {}
+        }
+    }
+
+    /// Withdraws what an agent that failed left behind, unless another one came in its place.
+    fn forget(&self, cell: &Arc<Cell>) {
+        let registry = read(self.registry());
+        if registry.has(cell) {
+            self.agent_changed(cell.entry(false));
+            self.forget_timers(cell.address);
         }
     }
 
@@ -106,18 +116,21 @@ impl Flow<'_> {
         }
     }
 
+    /// A token that is set or cancelled is no longer due; those that are due count towards the bound.
     fn change_timers(&self, cell: &Cell, changes: Vec<TimerChange>) -> usize {
+        let mut desk = lock(&cell.desk);
         let mut timers = lock(self.timers());
         let mut refused = 0;
         for change in changes {
+            let (TimerChange::Set { token, .. } | TimerChange::Cancel { token }) = change;
+            desk.due.retain(|due| *due != token);
+            let key = Key::Agent(cell.address, token);
             match change {
-                TimerChange::Set { token, at } => {
-                    let key = Key::Agent(cell.address, token);
-                    if !timers.set_bounded(key, at, cell.limits.timers_per_agent_max) {
-                        refused += 1;
-                    }
+                TimerChange::Set { at, .. } => {
+                    let timers_max = cell.limits.timers_per_agent_max.saturating_sub(desk.due.len());
+                    refused += usize::from(!timers.set_bounded(key, at, timers_max));
                 }
-                TimerChange::Cancel { token } => timers.cancel(Key::Agent(cell.address, token)),
+                TimerChange::Cancel { .. } => timers.cancel(key),
             }
         }
         refused

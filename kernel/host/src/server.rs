@@ -1,6 +1,11 @@
 //! One server's life: made from a configuration, composed, running until it is told to stop, drained.
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use caxton_abi::Code;
 use caxton_core::{Bus, Limits};
@@ -8,7 +13,7 @@ use caxton_runtime::{CompilerMode, Runtime, RuntimeOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    admin::{Admin, Components, Readiness},
+    admin::{Admin, Components, Readiness, UPLOADS_MAX},
     clock::Clock,
     compose::{self, Slot, Sockets},
     config::{self, Fault, Loaded},
@@ -22,6 +27,8 @@ use crate::{
 const AGENTS_DEFAULT: usize = 4_096;
 /// Threads of the server's own asynchronous work: control operations and waiting. Agents run on the workers.
 const ASYNC_THREADS: usize = 2;
+/// How long the threads may take to end: a turn's longest time and an exporter's last batch fit in it many times.
+const THREADS_END: Duration = Duration::from_secs(10);
 /// How often a drain looks whether everything is finished.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -82,17 +89,29 @@ async fn serve(loaded: &Loaded) -> Result<(), StartError> {
         services: Arc::clone(&parts.services) as _,
         readiness: Arc::clone(&parts.readiness),
     };
-    let (started, composed) = compose::compose(loaded, &sockets).await;
+    let told_to_stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::pin!(told_to_stop);
+    let composed = tokio::select! {
+        composed = compose::compose(loaded, &sockets) => composed,
+        () = &mut told_to_stop => {
+            tracing::info!("told to stop while starting");
+            stop(parts, &[]).await;
+            return Ok(());
+        }
+    };
+    let (started, composed) = composed;
     if let Err(faults) = composed {
         stop(parts, &started).await;
         return Err(StartError::Faults(faults));
     }
     parts.readiness.composed();
     tracing::info!(platform = %loaded.config.server.platform, plugins = started.len(), "ready");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    told_to_stop.await;
     drain(&parts, &started, Duration::from_millis(loaded.config.server.drain_ms)).await;
     stop(parts, &started).await;
     Ok(())
@@ -126,6 +145,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
         clock,
         workers,
         components: Components::default(),
+        uploads: tokio::sync::Semaphore::new(UPLOADS_MAX),
         readiness: Arc::clone(&readiness),
         memory_bytes_max: options.memory_bytes_max,
         turn_ms_max: options.turn_ms_max,
@@ -153,6 +173,7 @@ fn limits(set: &config::Limits) -> Limits {
         pending_messages_max: set.pending_messages_max.unwrap_or(base.pending_messages_max),
         pending_ms_max: set.pending_ms_max.unwrap_or(base.pending_ms_max),
         dead_letters_max: set.dead_letters_max.unwrap_or(base.dead_letters_max),
+        state_bytes_max: set.state_bytes_max.unwrap_or(base.state_bytes_max),
         restarts_max: set.restarts_max.unwrap_or(base.restarts_max),
         restart_window_ms: set.restart_window_ms.unwrap_or(base.restart_window_ms),
         ..base
@@ -160,9 +181,12 @@ fn limits(set: &config::Limits) -> Limits {
 }
 
 fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> RuntimeOptions {
-    let compiler = match std::env::current_exe() {
-        Ok(program) => CompilerMode::Child { program, args: vec!["compile".into()] },
-        Err(_) => CompilerMode::InProcess,
+    // The program that runs, also when its file was replaced since.
+    let program = PathBuf::from("/proc/self/exe");
+    let program = if program.exists() { Some(program) } else { std::env::current_exe().ok() };
+    let compiler = match program {
+        Some(program) => CompilerMode::Child { program, args: vec!["compile".into()] },
+        None => CompilerMode::InProcess,
     };
     let base = RuntimeOptions::new(data_dir.join("components"), compiler);
     let small = |value: Option<u64>, default: u32| {
@@ -215,7 +239,9 @@ async fn stop(parts: Parts, started: &[Arc<Slot>]) {
         signals.thread().unpark();
         let _ended = signals.join();
     });
-    let _ended = ended.await;
+    if tokio::time::timeout(THREADS_END, ended).await.is_err() {
+        tracing::error!("a plugin holds a worker or the signals up; they are left behind");
+    }
     for instance in &exporters {
         let _logged_by_its_fence = instance.stop().await;
     }

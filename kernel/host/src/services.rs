@@ -18,6 +18,9 @@ use crate::{
     plugin::{Failure, Services, State, host_table::Control},
 };
 
+/// The target of the line with which the SDK tells of a panic.
+const PANIC_TARGET: &str = "caxton_plugin::panic";
+
 /// The server behind the table that each plugin receives.
 pub struct Server {
     bus: Arc<Bus>,
@@ -36,6 +39,14 @@ impl Server {
     /// Gives plugins the control operations.
     pub fn open(&self, admin: Arc<Admin>) {
         let _only_once = self.admin.set(admin);
+    }
+
+    /// Records a signal about a plugin.
+    fn record(&self, name: EventName, code: Code, level: u8, text: String) {
+        let text = text.trim_end().to_owned().into();
+        let signal =
+            Signal { time_ns: self.clock.now().nanos(), name, code, level, text, ..Signal::default() };
+        self.bus.emit(vec![signal]);
     }
 
     fn owner(&self, plugin: &str) -> u32 {
@@ -104,6 +115,12 @@ impl Services for Server {
     fn log(&self, plugin: &str, level: u8, target: &str, line: &str, fields: &str) {
         let source = if target.is_empty() { plugin } else { target };
         logging::line(level, source, line, fields);
+        match target == PANIC_TARGET {
+            true => {
+                self.record(EventName::PLUGIN_PANIC, Code::PLUGIN_PANICKED, level, format!("{plugin} {line}"))
+            }
+            false => self.record(EventName::LOG, Code::NONE, level, format!("{source} {line}")),
+        }
     }
 
     fn control(&self, _plugin: &str, verb: &str, request: Payload) -> Control {
@@ -131,16 +148,7 @@ impl Services for Server {
             State::Degraded(reason) => tracing::warn!(plugin, reason, "plugin degraded"),
             other => tracing::debug!(plugin, state = other.as_str(), "plugin state"),
         }
-        let text = format!("{plugin} {} {reason}", state.as_str());
         let level = if code.is_none() { 3 } else { 5 };
-        let signal = Signal {
-            time_ns: self.now_ns(),
-            name: EventName::PLUGIN_STATE,
-            code,
-            level,
-            text: text.trim_end().to_owned().into(),
-            ..Signal::default()
-        };
-        self.bus.emit(vec![signal]);
+        self.record(EventName::PLUGIN_STATE, code, level, format!("{plugin} {} {reason}", state.as_str()));
     }
 }

@@ -90,7 +90,6 @@ codes! {
     COMPONENT_TOO_COMPLEX = 408, "component-too-complex", 422, "the component's structure exceeds a limit", "split the function named, or raise the limit named";
     COMPONENT_COMPILE_LIMIT = 409, "component-compile-limit", 422, "compiling the component took more time or memory than allowed", "make it smaller, or raise `limits.compile_seconds_max`";
     COMPONENT_UNKNOWN = 410, "component-unknown", 404, "no component of that digest is stored", "upload it first";
-    COMPONENT_DIGEST_MISMATCH = 411, "component-digest-mismatch", 422, "the bytes do not have the digest that was announced", "upload them again";
     AGENT_EXISTS = 420, "agent-exists", 409, "an agent of that name exists", "choose another name, or delete it first";
     AGENT_NOT_FOUND = 421, "agent-not-found", 404, "no agent of that name exists", "list them with `caxton get agents`";
     AGENT_INIT_FAILED = 422, "agent-init-failed", 422, "the agent's init failed", "see the reason given";
@@ -130,7 +129,6 @@ codes! {
 
     HOST_LIMIT = 901, "host-limit", 503, "the operating system's limits do not allow what is configured", "set what the message names";
     INTERNAL = 902, "internal", 500, "the server met a state that it does not expect", "report it with the trace id";
-    SHUTTING_DOWN = 903, "shutting-down", 503, "the server is shutting down", "try again on the next instance";
 }
 
 impl Code {

@@ -112,6 +112,18 @@ pub mod flags {
     pub const ON_BEHALF: u16 = 8;
     /// The message does not fit its protocol's state and is delivered flagged.
     pub const OUT_OF_SEQUENCE: u16 = 16;
+
+    /// The names of the flags that are set, as documents and traces show them.
+    pub fn names(bits: u16) -> Vec<&'static str> {
+        let known = [
+            (LATE, "late"),
+            (REDELIVERED, "redelivered"),
+            (PLATFORM, "platform"),
+            (ON_BEHALF, "on-behalf"),
+            (OUT_OF_SEQUENCE, "out-of-sequence"),
+        ];
+        known.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect()
+    }
 }
 
 /// What the kernel reads of a message. Integers only, `Copy`, frozen for a major version.

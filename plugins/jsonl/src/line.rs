@@ -104,7 +104,7 @@ fn line<'a>(signal: &Signal, host: &Host, text: &'a str) -> Line<'a> {
         in_reply_to: signal.in_reply_to,
         code: coded.map(|code| code.to_string()),
         reason: coded.map(Code::slug),
-        marks: marks(signal.flags),
+        marks: flags::names(signal.flags),
         duration_ns: signal.duration_ns,
         value: signal.value,
         text,
@@ -133,15 +133,4 @@ fn level(level: u8) -> &'static str {
         5 => "error",
         _ => "info",
     }
-}
-
-fn marks(set: u16) -> Vec<&'static str> {
-    let names = [
-        (flags::LATE, "late"),
-        (flags::REDELIVERED, "redelivered"),
-        (flags::PLATFORM, "platform"),
-        (flags::ON_BEHALF, "on-behalf"),
-        (flags::OUT_OF_SEQUENCE, "out-of-sequence"),
-    ];
-    names.into_iter().filter(|(flag, _)| set & flag != 0).map(|(_, name)| name).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn},
+    http::{HeaderValue, header},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -15,13 +15,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     ask, contract_net, control, messages,
+    origin::{self, Names},
     problem::{self, Problem},
     shared::Shared,
 };
 
 /// Every resource that there is.
 pub(crate) fn app(shared: Arc<Shared>) -> Router {
-    layered(routes()).with_state(shared)
+    let names = Names::of(&shared.config);
+    layered(routes(), names).with_state(shared)
 }
 
 fn routes() -> Router<Arc<Shared>> {
@@ -45,32 +47,12 @@ fn routes() -> Router<Arc<Shared>> {
 
 /// From the inside: panics become problems, foreign web pages and ambiguous framing are refused, problems become
 /// documents.
-pub(crate) fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+pub(crate) fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, names: Names) -> Router<S> {
     routes
         .layer(CatchPanicLayer::custom(problem::of_panic))
-        .layer(from_fn(same_origin))
+        .layer(from_fn_with_state(names, origin::guard))
         .layer(from_fn(framing))
         .layer(from_fn(problem::render))
-}
-
-/// Refuses what a web page of another origin sends: a browser on this machine would otherwise lend it our loopback.
-///
-/// Only browsers send Origin; they send it with everything but simple reads, whose answers they keep from the page.
-async fn same_origin(request: Request, next: Next) -> Response {
-    if foreign(request.headers()) {
-        let detail = "a web page of another origin sent the request; call the server from outside a browser";
-        return Problem::new(Code::CONTROL_REQUEST_INVALID, detail)
-            .status(StatusCode::FORBIDDEN)
-            .into_response();
-    }
-    next.run(request).await
-}
-
-fn foreign(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    !authority.is_some_and(|(_, authority)| authority.as_bytes().eq_ignore_ascii_case(host))
 }
 
 /// Refuses a request with both Content-Length and Transfer-Encoding, and closes the connection after any chunked one.

@@ -1,7 +1,7 @@
 //! The initiator's book of one contract net: who was called, what they bid, who is best, what became of each.
 //!
 //! Pure: no clock, no server. Bids stay open until one is done, so that the runner-up can be accepted after the winner's
-//! failure while its bid is valid (SC00029 binds a proposer until it is rejected).
+//! failure or silence while its bid is valid (SC00029 binds a proposer until it is rejected).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use caxton_acl::Performative;

@@ -15,6 +15,8 @@ pub struct Config {
     pub addr_file: PathBuf,
     /// Allows to listen beyond loopback although there is no authentication.
     pub insecure: bool,
+    /// Names besides `localhost` that a Host header may have while the server listens on loopback, without ports.
+    pub hosts_allowed: Vec<String>,
     /// Largest body of a request.
     pub body_bytes_max: usize,
     /// Largest component that can be uploaded.
@@ -38,6 +40,7 @@ impl Default for Config {
             listen: "127.0.0.1:8400".to_owned(),
             addr_file: PathBuf::new(),
             insecure: false,
+            hosts_allowed: Vec::new(),
             body_bytes_max: 16 * 1024 * 1024,
             component_bytes_max: 64 * 1024 * 1024,
             request_timeout_ms: 30_000,
@@ -63,6 +66,15 @@ impl Config {
             return refuse(format!(
                 "`listen` is {address}, which others can reach, and there is no authentication; listen on 127.0.0.1 \
                  behind a proxy that authenticates, or set `insecure = true`"
+            ));
+        }
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if let Some(host) =
+            self.hosts_allowed.iter().find(|host| host.is_empty() || !host.bytes().all(is_part))
+        {
+            return refuse(format!(
+                "`hosts_allowed` has {host:?}, expected a name without scheme and port; write for example \
+                 \"caxton.example.org\""
             ));
         }
         match self.zero() {
@@ -128,6 +140,16 @@ mod tests {
             let text = refusal(Config { listen: listen.to_owned(), ..Config::default() });
             assert!(text.ends_with("write for example \"127.0.0.1:8400\""), "{text}");
         }
+    }
+
+    #[test]
+    fn an_allowed_host_is_a_bare_name() {
+        let with = |host: &str| Config { hosts_allowed: vec![host.to_owned()], ..Config::default() };
+        for host in ["", "example.org:443", "https://example.org", "*.example.org"] {
+            let text = refusal(with(host));
+            assert!(text.starts_with(&format!("`hosts_allowed` has {host:?}, expected a name")), "{text}");
+        }
+        assert!(with("caxton.example.org").check().is_ok());
     }
 
     #[test]

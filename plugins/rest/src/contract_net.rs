@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   participants ── agents.list ──▶ names ── cfp each, own reply-with ──▶ bids, until all answered or the deadline
-//!   best bid ── accept ──▶ result: done, or failed ──▶ the next best bid while it is valid ── the others: reject
+//!   best bid ── accept ──▶ result: done, or failed or overdue ──▶ the next best bid while valid ── the others: reject
 //! ```
 //!
 //! A contract net that began goes on when its caller leaves, so that nobody who bid is left without an answer; it ends
@@ -187,7 +187,8 @@ impl<'a> Net<'a> {
         self.bids.close();
     }
 
-    /// Accepts the best bid, and after a failure the next best. Answers with the agent that did the work and its result.
+    /// Accepts the best bid, and after a failure or an overdue result the next best, while bids bind. Answers with the
+    /// agent that did the work and its result. Who was overdue may still be at work: a task may be done twice.
     async fn award(&mut self, work: Payload, timeout: Duration) -> Option<(String, Payload)> {
         while let Some(index) = self.bids.best(self.shared.host.now_ms()) {
             match self.accept(index, work.clone(), timeout).await {
@@ -196,11 +197,7 @@ impl<'a> Net<'a> {
                     return self.bids.list().get(index).map(|bid| (bid.agent.clone(), result));
                 }
                 Work::Failed(reason) => self.bids.fail(index, reason),
-                Work::Overdue => {
-                    // The agent may still be at work, so nobody else is asked to do it a second time.
-                    self.bids.set(index, Part::Overdue);
-                    return None;
-                }
+                Work::Overdue => self.bids.set(index, Part::Overdue),
             }
         }
         None

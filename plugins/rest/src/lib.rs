@@ -19,6 +19,7 @@ mod control;
 mod envelope;
 mod input;
 mod messages;
+mod origin;
 mod participants;
 mod problem;
 mod server;

@@ -10,12 +10,13 @@ use std::{
 
 use crate::Failure;
 
-/// Only cargo and rustc of this environment are left to nested calls; flags of the outer call would rebuild everything.
+/// What cargo sets for the process it runs, and what would send the parts elsewhere; nested calls do without.
 const OUTER: &[&str] = &[
+    "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
-    "RUSTFLAGS",
     "CARGO_MANIFEST_DIR",
     "CARGO_PKG_NAME",
+    "CARGO_TARGET_DIR",
     "RUSTC_WORKSPACE_WRAPPER",
 ];
 
@@ -28,13 +29,13 @@ pub fn root() -> &'static Path {
     })
 }
 
-/// The build directory in which this process was built; cargo marks it with `CACHEDIR.TAG`.
+/// The build directory in which this process was built: the parent of its profile's folder.
 pub fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
         let binary = std::env::current_exe().unwrap_or_default();
-        let marked = binary.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists());
-        marked.map_or_else(|| root().join("target"), Path::to_path_buf)
+        let profile = binary.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release"));
+        profile.and_then(Path::parent).map_or_else(|| root().join("target"), Path::to_path_buf)
     })
 }
 

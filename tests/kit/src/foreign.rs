@@ -51,10 +51,10 @@ fn build_javascript() -> Result<PathBuf, Failure> {
     let mut componentize = Command::new(tool);
     componentize.arg("--wit").arg(root().join("wit/caxton"));
     componentize.arg("--module-root").arg(root().join("wit")).arg("--js").arg(source.join("bidder.js"));
-    componentize.args(["-n", "timed-agent", "--sync", "--stub-wasi", "-o"]).arg(&out);
+    componentize.args(["-n", "timed-agent", "--sync", "--stub-wasi", "-o"]).arg(aside(&out));
     componentize.current_dir(&work);
     run(&mut componentize, "the JavaScript bidder")?;
-    Ok(out)
+    finish(&out)
 }
 
 fn build_python() -> Result<PathBuf, Failure> {
@@ -79,10 +79,21 @@ fn build_python() -> Result<PathBuf, Failure> {
     }
     let mut componentize = Command::new(tool);
     componentize.arg("-d").arg(root().join("wit/caxton"));
-    componentize.args(["-w", "timed-agent", "componentize", "--stub-wasi", "bidder", "-o"]).arg(&out);
+    componentize.args(["-w", "timed-agent", "componentize", "--stub-wasi", "bidder", "-o"]).arg(aside(&out));
     componentize.current_dir(&work);
     run(&mut componentize, "the Python bidder")?;
-    Ok(out)
+    finish(&out)
+}
+
+/// Where a component is written before it is whole.
+fn aside(out: &Path) -> PathBuf {
+    out.with_extension(format!("part-{}", std::process::id()))
+}
+
+/// Gives a whole component its name, so that an interrupted build leaves none.
+fn finish(out: &Path) -> Result<PathBuf, Failure> {
+    fs::rename(aside(out), out).map_err(|why| format!("cannot write {}: {why}", out.display()))?;
+    Ok(out.to_path_buf())
 }
 
 fn found(program: &str) -> Result<(), Failure> {

@@ -17,6 +17,9 @@ use crate::shared::{FAILURE, NOT_UNDERSTOOD, SharedRef, open};
 /// What the sim's clock shows, for endpoints that answer from within `deliver`.
 pub(crate) type Clock = Arc<Mutex<Time>>;
 
+/// A code that no list has; it counts as refused by the endpoint.
+const FOREIGN: Code = Code(9_999);
+
 /// An endpoint.
 pub(crate) struct Client {
     pub(crate) shared: SharedRef,
@@ -30,8 +33,11 @@ impl Endpoint for Client {
         let mut codes = Vec::new();
         let mut shared = open(&self.shared);
         for message in &batch {
-            let code = if shared.chance.percent(8) { Code::MEDIA_TYPE } else { Code::NONE };
-            codes.push(code);
+            codes.push(match shared.chance.below(25) {
+                0 => Code::MEDIA_TYPE,
+                1 => FOREIGN,
+                _ => Code::NONE,
+            });
             if shared.chance.percent(10) && !shared.resting {
                 answers.push(shared.message(message.head.receiver, message.head.sender, "-", "work"));
             }

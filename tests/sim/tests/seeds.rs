@@ -46,6 +46,7 @@ fn check_that_every_fault_took_place(total: &Report) {
         Code::HOP_LIMIT,
         Code::AGENT_STOPPED,
         Code::REFUSED_BY_ENDPOINT,
+        Code::MEDIA_TYPE,
         Code::POISON,
         Code::HANDLER_FAULT,
         Code::AGENT_INIT_FAILED,

@@ -1,8 +1,10 @@
 //! Everything end to end, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod agents;
 mod boundaries;
 mod demo;
+mod guide;
 mod plugins;
 mod readme;
 mod reference;

@@ -120,6 +120,50 @@ fn a_panic_in_a_call_fails_the_plugin_and_the_server_lives() {
 }
 
 #[test]
+fn a_pipe_is_no_plugin_and_does_not_hang() {
+    let dir = TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe.so");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    cannot_run(&pipe.display().to_string(), "", "CX0201", &["no regular file"]);
+}
+
+/// What `caxton check` says of a configuration.
+fn check(config: &str, sets: &[&str]) -> (Option<i32>, String) {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("caxton.toml");
+    fs::write(&file, config).unwrap();
+    let mut command = Command::new(artifacts::native().unwrap().join("caxton"));
+    command.args(["check", "-f"]).arg(&file);
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    let output = command.output().unwrap();
+    (output.status.code(), printed(&output))
+}
+
+#[test]
+fn check_reports_the_faults_of_the_server_and_of_its_plugins_at_once() {
+    let (code, text) = check(
+        "[server]\nplatfrom = \"a\"\n[plugins.rest]\nlistne = \"x\"\n[plugins.absent]\nlibrary = \"/nowhere/a.so\"\n",
+        &["plugins.router.colour=1"],
+    );
+    assert_eq!(code, Some(3), "{text}");
+    for fault in ["platfrom", "did you mean `platform`?", "listne", "did you mean `listen`?", "/nowhere/a.so"]
+    {
+        assert!(text.contains(fault), "{fault} is not in {text}");
+    }
+}
+
+#[test]
+fn what_is_set_on_the_command_line_is_checked_like_the_file() {
+    let (code, text) = check("[plugins.rest]\n", &["plugins.rest.listenx=5"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("did you mean `listen`?"), "{text}");
+    let (code, text) = check("", &["server.platform=\"a b\""]);
+    assert_eq!(code, Some(3), "{text}");
+}
+
+#[test]
 fn inspect_shows_a_plugin_and_runs_none_of_it() {
     let bin = artifacts::native().unwrap();
     let inspect =

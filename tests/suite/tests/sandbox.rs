@@ -7,9 +7,9 @@ use caxton_kit::{
     server::{CONFIG, Server, printed},
 };
 
-/// A short turn, so that an endless one is stopped soon, and a small memory.
+/// A turn that is short for an endless one and long for a busy machine, and a small memory.
 const LIMITS: &str =
-    "[limits]\nturn_ms_max = 300\ninit_ms_max = 500\nmemory_bytes_max = 33554432\nrestarts_max = 100\n";
+    "[limits]\nturn_ms_max = 1500\ninit_ms_max = 1500\nmemory_bytes_max = 33554432\nrestarts_max = 100\n";
 
 fn server() -> Server {
     let server = Server::start(&format!("{LIMITS}{CONFIG}")).unwrap();

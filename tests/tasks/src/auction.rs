@@ -109,7 +109,10 @@ fn one(agent: &Agent, url: &str, root: &Path, file: &Path) -> Outcome {
         }
         _ => match fs::read(&path) {
             Ok(text) => post(agent, url, file, &text, &mut outcome),
-            Err(why) => outcome.answer = Err(format!("cannot read it: {why}")),
+            Err(why) => {
+                outcome.refused = true;
+                outcome.answer = Err(format!("refused: it cannot be read: {why}"));
+            }
         },
     }
     outcome.took = started.elapsed();

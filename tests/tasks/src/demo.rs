@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use caxton_cli::{Conversation, output, status::Status};
+use caxton_cli::{Conversation, output, status::Status, text::safe};
 use caxton_kit::{
     artifacts,
     packages::{self, Package},
@@ -46,6 +46,9 @@ pub fn run(options: &Demo) -> Result<(), String> {
             crate::folder::FILES_MAX
         );
     }
+    for why in &folder.closed {
+        println!("  left out: {}", safe(why));
+    }
     let outcomes = auction::run(server.url(), &folder.path, &folder.files, &|outcome| {
         println!("{}", print::progress(outcome))
     });
@@ -54,13 +57,23 @@ pub fn run(options: &Demo) -> Result<(), String> {
     println!("\n{}", print::tasks(&outcomes));
     let holds = books(&server)?;
     let good = outcomes.iter().filter(|outcome| outcome.is_good()).count();
-    println!("{good} of {} tasks have a correct report", outcomes.len());
+    let refused = outcomes.iter().filter(|outcome| outcome.refused).count();
+    println!("{} of {} tasks have a correct report", good - refused, outcomes.len());
+    if refused > 0 {
+        println!("{refused} refused with a reason, see above");
+    }
     println!("trace of the run: {}", dir.join("trace.jsonl").display());
     if options.keep {
         keep(server, shown.as_deref());
     } else {
         let mut server = server;
-        server.stop()?;
+        let ended = server.stop()?;
+        if !ended.success() {
+            return Err(format!(
+                "the server did not stop cleanly ({ended}), see {}",
+                dir.join("server.log").display()
+            ));
+        }
     }
     match (good == outcomes.len(), holds) {
         (true, true) => Ok(()),

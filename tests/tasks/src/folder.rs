@@ -18,6 +18,8 @@ pub struct Folder {
     pub files: Vec<PathBuf>,
     /// How many were left out.
     pub left_out: usize,
+    /// Folders below it that cannot be read, with the reason.
+    pub closed: Vec<String>,
 }
 
 impl Folder {
@@ -26,9 +28,9 @@ impl Folder {
     /// # Errors
     /// It cannot be read, or has no files.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let mut files = Vec::new();
-        collect(path, Path::new(""), 0, &mut files)
-            .map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+        fs::read_dir(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+        let (mut files, mut closed) = (Vec::new(), Vec::new());
+        collect(path, Path::new(""), 0, &mut files, &mut closed);
         if files.is_empty() {
             return Err(format!(
                 "{} has no files: give a folder of texts, `cargo demo -- PATH`",
@@ -38,25 +40,26 @@ impl Folder {
         files.sort();
         let left_out = files.len().saturating_sub(FILES_MAX);
         files.truncate(FILES_MAX);
-        Ok(Self { path: path.to_path_buf(), files, left_out })
+        Ok(Self { path: path.to_path_buf(), files, left_out, closed })
     }
 }
 
-fn collect(root: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(root.join(below))? {
-        let entry = entry?;
-        let name = below.join(entry.file_name());
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
+fn collect(root: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>, closed: &mut Vec<String>) {
+    let entries = match fs::read_dir(root.join(below)) {
+        Ok(entries) => entries,
+        Err(why) => {
+            closed.push(format!("{}: {why}", below.display()));
+            return;
         }
-        let kind = entry.file_type()?;
-        if kind.is_dir() && depth < DEPTH_MAX {
-            collect(root, &name, depth + 1, files)?;
-        } else if kind.is_file() {
-            files.push(name);
+    };
+    for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+        let name = below.join(entry.file_name());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => collect(root, &name, depth + 1, files, closed),
+            Ok(kind) if kind.is_file() => files.push(name),
+            _ => {}
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod expected;
 mod folder;
 mod print;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -40,7 +40,7 @@ struct Demo {
 }
 
 fn main() -> ExitCode {
-    let done = match Tasks::parse().task {
+    let done = match Tasks::parse_from(words(std::env::args_os())).task {
         Task::Demo(options) => demo::run(&options),
         Task::Artifacts => artifacts(),
     };
@@ -53,6 +53,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// `cargo demo -- --keep`: cargo hands the `--` on, and what follows it would be taken for a path.
+fn words(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    arguments.filter(|word| word != "--").collect()
+}
+
 fn artifacts() -> Result<(), String> {
     let native = caxton_kit::artifacts::native()?;
     println!("server, command line, plugins: {}", native.display());
@@ -63,4 +68,17 @@ fn artifacts() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_may_follow_cargos_double_dash() {
+        let given = ["cargo", "demo", "--", "--keep", "texts"].map(OsString::from);
+        let Task::Demo(demo) = Tasks::parse_from(words(given.into_iter())).task else { panic!("the demo") };
+        assert!(demo.keep);
+        assert_eq!(demo.path, Some(PathBuf::from("texts")));
+    }
 }

@@ -1,13 +1,17 @@
 //! What the demo prints: the table of tasks and the summary line of each as it ends.
 
-use caxton_cli::table::Table;
+use caxton_cli::{
+    table::Table,
+    text::{safe, shorten},
+};
 use serde_json::Value;
 
 use crate::auction::Outcome;
 
 /// One line for a task that ended.
 pub fn progress(outcome: &Outcome) -> String {
-    let file = outcome.file.display();
+    let name = outcome.file.display().to_string();
+    let file = safe(&name);
     let took = outcome.took.as_millis();
     match (&outcome.answer, outcome.wrong.as_slice()) {
         (Ok(_), []) => format!(
@@ -18,12 +22,14 @@ pub fn progress(outcome: &Outcome) -> String {
         (Ok(_), wrong) => {
             format!("  {file}: WRONG REPORT by {}: {}", text(outcome.field("winner")), wrong.join("; "))
         }
-        (Err(why), _) => format!("  {file}: {why}"),
+        (Err(why), _) => format!("  {file}: {}", safe(why)),
     }
 }
 
 /// Columns of the table of tasks: names of files are long, and a line that wraps is worse than one that is cut.
 const COLUMNS: usize = 140;
+/// Columns of a file's name; one long name must not push the figures out.
+const FILE_COLUMNS_MAX: usize = 48;
 
 /// The table of tasks.
 pub fn tasks(outcomes: &[Outcome]) -> String {
@@ -36,7 +42,7 @@ pub fn tasks(outcomes: &[Outcome]) -> String {
             Err(why) => why.clone(),
         };
         table.row([
-            outcome.file.display().to_string(),
+            shorten(&safe(&outcome.file.display().to_string()), FILE_COLUMNS_MAX, '…').into_owned(),
             field("winner"),
             price(outcome.field("price")),
             field("lines"),

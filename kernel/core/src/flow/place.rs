@@ -175,7 +175,7 @@ impl Flow<'_> {
                     moves.deliver(1);
                     self.about(EventName::MESSAGE_DELIVERED, &envelope.head, Code::NONE);
                 }
-                Code::PLUGIN_UNAVAILABLE => self.bury(&moves, envelope, code, Tell::Yes),
+                code if code.entry().is_some() => self.bury(&moves, envelope, code, Tell::Yes),
                 _ => self.bury(&moves, envelope, Code::REFUSED_BY_ENDPOINT, Tell::Yes),
             }
         }

@@ -25,6 +25,9 @@ pub(crate) struct Changes {
     telling: bool,
 }
 
+/// A switch that began: the address when this operation has to finish it, nothing when another one will.
+pub(crate) struct Begun(Option<u32>);
+
 impl Changes {
     /// Begins anew with the agents that are present.
     pub(crate) fn restart(&mut self, present: impl Iterator<Item = AgentEntry>) {
@@ -33,7 +36,7 @@ impl Changes {
 }
 
 impl Flow<'_> {
-    /// Notes that an agent came or left.
+    /// Notes that an agent came or left. The caller holds the registry's lock, so that the order is that of the registry.
     pub(crate) fn agent_changed(&self, entry: AgentEntry) {
         if read(&self.bus.router).is_some() {
             lock(&self.bus.changes).queue.push_back(entry);
@@ -96,22 +99,34 @@ impl Flow<'_> {
                 route::ANY => Some(Route::new(Mode::Any, update.targets.into())),
                 _ => None,
             };
-            let held = read(&self.bus.lookup.table).get(&update.address).cloned();
-            if !matches!(held, Some(Target::Agent(_) | Target::Outlet(_))) {
-                self.switch(update.address, target.map(|route| Target::Route(Arc::new(route))));
-            }
+            self.reroute(update.address, target.map(|route| Target::Route(Arc::new(route))));
         }
     }
 
-    /// Enters a target into the table, or removes it, after the messages that wait went ahead.
-    pub(crate) fn switch(&mut self, address: u32, target: Option<Target>) {
-        let begun = lock(&self.bus.lookup.pending).begin(address, target);
-        if begun {
-            self.finish_switch(address);
-        }
+    /// Switches an address that no agent or endpoint has or is about to get. Decided under the lock that a switch ends
+    /// under, so that an answer which is out of date by now takes nobody's address.
+    fn reroute(&mut self, address: u32, target: Option<Target>) {
+        let lookup = &self.bus.lookup;
+        let mut pending = lock(&lookup.pending);
+        let is_owned = pending.switches_to_owner(address)
+            || read(&lookup.table).get(&address).is_some_and(Target::is_owner);
+        let first = !is_owned && pending.begin(address, target);
+        drop(pending);
+        self.finish_switch(Begun(first.then_some(address)));
     }
 
-    fn finish_switch(&mut self, address: u32) {
+    /// Begins to enter a target into the table, or to remove it. The caller holds the registry's lock, so that switches
+    /// begin in the order in which names are taken and given back; it frees the lock and calls
+    /// [`Flow::finish_switch`].
+    #[must_use]
+    pub(crate) fn begin_switch(&self, address: u32, target: Option<Target>) -> Begun {
+        let first = lock(&self.bus.lookup.pending).begin(address, target);
+        Begun(first.then_some(address))
+    }
+
+    /// Lets the messages that wait go ahead, then switches the table. Does nothing when another operation is at it.
+    pub(crate) fn finish_switch(&mut self, begun: Begun) {
+        let Begun(Some(address)) = begun else { return };
         let bus = self.bus;
         loop {
             let moves = bus.ledger.open();
@@ -155,9 +170,7 @@ impl Flow<'_> {
 
     /// The deadline of a waiting address came.
     pub(super) fn give_up_waiting(&mut self, address: u32) {
-        let begun = lock(&self.bus.lookup.pending).begin_to_give_up(address);
-        if begun {
-            self.finish_switch(address);
-        }
+        let first = lock(&self.bus.lookup.pending).begin_to_give_up(address);
+        self.finish_switch(Begun(first.then_some(address)));
     }
 }

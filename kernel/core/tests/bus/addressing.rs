@@ -149,13 +149,16 @@ fn a_message_of_an_edge_goes_to_every_receiver() {
 }
 
 #[test]
-fn what_an_endpoint_refuses_is_a_dead_letter() {
+fn what_an_endpoint_refuses_is_a_dead_letter_with_its_code_when_the_code_is_known() {
     let rig = Rig::new();
     let picky = Arc::new(Inbox::default());
-    *picky.answer.lock().unwrap() = Code::MEDIA_TYPE;
-    let address = rig.bus.claim("picky", 9, picky, rig.now).unwrap();
-    rig.tell(address, "x");
-    assert_eq!(rig.dead(), [Code::REFUSED_BY_ENDPOINT]);
+    let address = rig.bus.claim("picky", 9, picky.clone(), rig.now).unwrap();
+    for code in [Code::MEDIA_TYPE, Code(9_999)] {
+        *picky.answer.lock().unwrap() = code;
+        rig.tell(address, "x");
+    }
+    assert_eq!(rig.dead(), [Code::MEDIA_TYPE, Code::REFUSED_BY_ENDPOINT]);
+    assert_eq!(failure_code(&rig.got()[0]), "CX0606");
     assert_eq!(rig.bus.owner_of(address), Some(9));
 }
 
@@ -174,6 +177,19 @@ fn a_name_is_taken_once() {
     rig.agent("bob", |_, _| Ok(()));
     let claimed = rig.bus.claim("bob", 1, rig.inbox.clone(), rig.now);
     assert_eq!(claimed.unwrap_err().code, Code::AGENT_EXISTS);
+}
+
+#[test]
+fn names_of_the_platform_and_of_the_router_are_nobodys() {
+    let rig = Rig::new();
+    let deploy = |name| rig.bus.deploy(spec(name), factory(Hooks::default()), rig.now).unwrap_err().code;
+    let claim = |name| rig.bus.claim(name, 1, rig.inbox.clone(), rig.now).unwrap_err().code;
+    for name in ["ams", "ams@here"] {
+        assert_eq!((deploy(name), claim(name)), (Code::AGENT_EXISTS, Code::AGENT_EXISTS), "{name}");
+    }
+    for name in ["group:x", "capability:x", "group:x@here"] {
+        assert_eq!((deploy(name), claim(name)), (Code::NAME_INVALID, Code::NAME_INVALID), "{name}");
+    }
 }
 
 #[test]

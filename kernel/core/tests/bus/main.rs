@@ -5,5 +5,7 @@ mod addressing;
 mod faults;
 mod monitoring;
 mod order;
+mod races;
 mod rig;
+mod timers;
 mod turns;

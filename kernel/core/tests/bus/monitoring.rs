@@ -11,9 +11,9 @@ use caxton_core::{ConversationLog, Entry, EntryKind, Fate, Protocol, names::symb
 
 use crate::rig::*;
 
-type Rule = dyn Fn(usize, &Observation) -> Vec<Action> + Send + Sync;
+pub type Rule = dyn Fn(usize, &Observation) -> Vec<Action> + Send + Sync;
 
-struct Monitor {
+pub struct Monitor {
     seen: Mutex<Vec<(u8, Code, Uid, usize)>>,
     fired: Mutex<Vec<u64>>,
     rule: Box<Rule>,
@@ -41,7 +41,7 @@ impl Protocol for Monitor {
     }
 }
 
-fn watch(
+pub fn watch(
     rig: &Rig,
     rule: impl Fn(usize, &Observation) -> Vec<Action> + Send + Sync + 'static,
 ) -> Arc<Monitor> {

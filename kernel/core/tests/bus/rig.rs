@@ -57,6 +57,10 @@ impl Default for Hooks {
 
 struct Factory(Arc<Hooks>);
 
+pub fn factory(hooks: Hooks) -> Arc<dyn BodyFactory> {
+    Arc::new(Factory(Arc::new(hooks)))
+}
+
 impl BodyFactory for Factory {
     fn instantiate(&self) -> Result<Box<dyn AgentBody>, Fault> {
         Ok(Box::new(Script { on: self.0.clone() }))
@@ -108,7 +112,7 @@ impl Rig {
     }
 
     pub fn deploy_as(&self, spec: AgentSpec, hooks: Hooks) -> u32 {
-        self.bus.deploy(spec, Arc::new(Factory(Arc::new(hooks))), self.now).unwrap()
+        self.bus.deploy(spec, factory(hooks), self.now).unwrap()
     }
 
     pub fn agent(

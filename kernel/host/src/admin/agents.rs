@@ -12,12 +12,16 @@ use serde_json::Value;
 
 use super::{
     Admin, Refused,
-    documents::{Agent, Component, List, Manifest},
+    documents::{Agent, Component, List, Manifest, ManifestLimits},
 };
 use crate::clock::rfc3339;
 
 /// Components that are kept ready; each holds its machine code, up to 36 MB for an interpreter.
 const COMPONENTS_MAX: usize = 256;
+/// Capabilities, and groups, of one agent.
+const WORDS_MAX: usize = 64;
+/// Bytes of a capability's or group's name.
+const WORD_BYTES_MAX: usize = 128;
 /// Bytes of an agent's configuration as JSON.
 const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
@@ -82,6 +86,12 @@ impl Admin {
         if manifest.name.is_empty() {
             return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `name`"));
         }
+        manifest.limits.check()?;
+        words(&manifest.capabilities, "capabilities")?;
+        words(&manifest.groups, "groups")?;
+        if manifest.component.is_empty() {
+            return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `component`"));
+        }
         let compiled = self.components.find(&manifest.component)?;
         let limits = InstanceLimits {
             memory_bytes_max: manifest.limits.memory_bytes_max.unwrap_or(self.memory_bytes_max),
@@ -90,6 +100,13 @@ impl Admin {
         let factory = self.runtime.factory(&compiled, limits, &manifest.grants)?;
         let spec = self.spec(&manifest)?;
         let full = self.full_name(&manifest.name)?;
+        let platform = self.bus.platform();
+        if full.rsplit_once('@').is_none_or(|(_, named)| named != platform) {
+            let message = format!(
+                "`{full}` belongs to another platform, this one is `{platform}`: leave out what follows the `@`"
+            );
+            return Err(Refused::new(Code::NAME_INVALID, message));
+        }
         let now = self.clock.now();
         self.bus.deploy(spec, factory, now)?;
         self.components.deployed().insert(full.clone(), Deployed { since: now, config: manifest.config });
@@ -167,6 +184,40 @@ impl Admin {
             memory_bytes: view.memory_bytes,
             config: deployed.map_or(Value::Null, |deployed| deployed.config),
             name: view.name,
+        }
+    }
+}
+
+/// Checks the names of capabilities or groups: each becomes the end of an address such as `group:bidders`.
+fn words(words: &[String], key: &str) -> Result<(), Refused> {
+    let invalid = |message: String| Err(Refused::new(Code::AGENT_MANIFEST_INVALID, message));
+    if words.len() > WORDS_MAX {
+        return invalid(format!("`{key}` has {} names, at most {WORDS_MAX} are taken", words.len()));
+    }
+    let good = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, ':' | '@' | '(' | ')' | '"');
+    match words.iter().find(|word| word.is_empty() || word.len() > WORD_BYTES_MAX || !word.chars().all(good))
+    {
+        Some(word) => invalid(format!(
+            "`{key}` has {word:?}, expected 1 to {WORD_BYTES_MAX} bytes without blanks, `:` and `@`"
+        )),
+        None => Ok(()),
+    }
+}
+
+impl ManifestLimits {
+    /// A limit of zero is an agent that can do nothing; only restarts may be none.
+    fn check(&self) -> Result<(), Refused> {
+        let zero = [
+            ("memory-bytes-max", self.memory_bytes_max == Some(0)),
+            ("turn-ms-max", self.turn_ms_max == Some(0)),
+            ("mailbox-messages-max", self.mailbox_messages_max == Some(0)),
+        ];
+        match zero.iter().find(|(_, zero)| *zero) {
+            Some((key, _)) => Err(Refused::new(
+                Code::AGENT_MANIFEST_INVALID,
+                format!("`limits.{key}` is 0, expected 1 or more"),
+            )),
+            None => Ok(()),
         }
     }
 }

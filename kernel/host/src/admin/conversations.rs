@@ -16,10 +16,7 @@ const PROTOCOL_CODES: std::ops::Range<u16> = 500..600;
 
 impl Admin {
     pub(super) fn list_conversations(&self, limit: usize) -> List<Conversation> {
-        let found = self.pump.conversations(|log| {
-            let newest = log.list(limit);
-            newest.iter().filter_map(|conversation| log.get(conversation.id)).collect::<Vec<_>>()
-        });
+        let found = self.pump.conversations(|log| log.list(limit));
         let items = found.iter().map(|conversation| self.conversation(conversation, false)).collect();
         List { kind: "caxton.conversation.list/v1", items }
     }
@@ -36,7 +33,6 @@ impl Admin {
 
     fn conversation(&self, found: &core::Conversation, whole: bool) -> Conversation {
         let protocol = self.bus.symbol_names(&[found.protocol]).remove(&found.protocol);
-        let messages = found.entries.iter().filter(|entry| entry.kind == EntryKind::Message).count();
         Conversation {
             kind: "caxton.conversation/v1",
             id: found.id.to_string(),
@@ -47,7 +43,7 @@ impl Admin {
             participants: found.participants.iter().skip(1).map(|address| self.name(*address)).collect(),
             started: rfc3339(found.started),
             ended: found.ended.map(rfc3339),
-            messages: messages as u64,
+            messages: found.messages,
             dropped_events: found.entries_dropped,
             sessions: if whole { self.sessions(found.id) } else { Vec::new() },
             events: whole.then(|| self.events(&found.entries)),
@@ -100,7 +96,7 @@ impl Admin {
             to: party(entry.to),
             reply_with: known(entry.reply_with),
             in_reply_to: known(entry.in_reply_to),
-            marks: marks(entry.flags),
+            marks: flags::names(entry.flags),
             code: (!entry.code.is_none()).then(|| entry.code.to_string()),
             reason: (!entry.code.is_none()).then(|| entry.code.slug()),
             text: (!entry.text.is_empty()).then(|| entry.text.clone()),
@@ -152,16 +148,4 @@ impl Admin {
     fn name(&self, address: u32) -> String {
         self.bus.directory().name_of(address).unwrap_or_else(|| format!("#{address}"))
     }
-}
-
-/// The names of a message's marks.
-fn marks(bits: u16) -> Vec<&'static str> {
-    let names = [
-        (flags::LATE, "late"),
-        (flags::REDELIVERED, "redelivered"),
-        (flags::PLATFORM, "platform"),
-        (flags::ON_BEHALF, "on-behalf"),
-        (flags::OUT_OF_SEQUENCE, "out-of-sequence"),
-    ];
-    names.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect()
 }

@@ -14,6 +14,7 @@ use caxton_abi::Code;
 use caxton_core::{Bus, Refusal};
 use caxton_runtime::{ComponentError, Runtime};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 pub use agents::Components;
 pub use documents::Plugin as PluginDocument;
@@ -25,6 +26,9 @@ use crate::{clock::Clock, pump::Pump};
 const LIST_MAX: usize = 10_000;
 /// Items that a listing gives when nothing was asked for.
 const LIST_DEFAULT: usize = 50;
+
+/// Components that are taken in at once: one compiles, and each holds up to 64 MiB until it is compiled.
+pub(crate) const UPLOADS_MAX: usize = 4;
 
 /// Why an operation was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +105,7 @@ pub struct Admin {
     pub(crate) clock: Clock,
     pub(crate) workers: usize,
     pub(crate) components: Components,
+    pub(crate) uploads: Semaphore,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) memory_bytes_max: u64,
     pub(crate) turn_ms_max: u32,
@@ -113,9 +118,10 @@ impl Admin {
     /// [`Code::CONTROL_UNKNOWN_VERB`], [`Code::CONTROL_REQUEST_INVALID`], or the operation's own refusal.
     pub async fn invoke(self: &Arc<Self>, verb: &str, request: &[u8]) -> Result<Vec<u8>, Refused> {
         match verb {
-            "server.status" => self.plain(request, |_: Nothing| Ok(self.status())),
-            "server.health" => self.plain(request, |_: Nothing| Ok(self.health())),
+            "server.status" => self.waiting(request, |admin, _: Nothing| Ok(admin.status())).await,
+            "server.health" => self.waiting(request, |admin, _: Nothing| Ok(admin.health())).await,
             "components.put" => {
+                let _place = self.uploads.try_acquire().map_err(|_| too_many_uploads())?;
                 let bytes = request.to_vec();
                 self.blocking(move |admin| answer(&admin.put_component(&bytes)?)).await
             }
@@ -127,17 +133,35 @@ impl Admin {
             "agents.list" => self.plain(request, |_: Nothing| Ok(self.list_agents())),
             "agents.get" => self.plain(request, |named: Named| self.get_agent(&named.name)),
             "agents.delete" => self.plain(request, |named: Named| self.delete_agent(&named.name)),
-            "plugins.list" => self.plain(request, |_: Nothing| Ok(self.list_plugins())),
-            "plugins.get" => self.plain(request, |named: Named| self.get_plugin(&named.name)),
+            "plugins.list" => self.waiting(request, |admin, _: Nothing| Ok(admin.list_plugins())).await,
+            "plugins.get" => self.waiting(request, |admin, named: Named| admin.get_plugin(&named.name)).await,
             "conversations.list" => {
-                self.plain(request, |listing: Listing| Ok(self.list_conversations(listing.bounded())))
+                self.waiting(request, |admin, listing: Listing| {
+                    Ok(admin.list_conversations(listing.bounded()))
+                })
+                .await
             }
-            "conversations.get" => self.plain(request, |found: Identified| self.get_conversation(&found.id)),
+
+            "conversations.get" => {
+                self.waiting(request, |admin, found: Identified| admin.get_conversation(&found.id)).await
+            }
+
             "dead-letters.list" => {
                 self.plain(request, |listing: Listing| Ok(self.list_dead_letters(listing.bounded())))
             }
             _ => Err(Refused::new(Code::CONTROL_UNKNOWN_VERB, format!("there is no operation `{verb}`"))),
         }
+    }
+
+    /// An operation that may wait for a lock that a plugin's call holds: it must not hold up the thread that asks.
+    async fn waiting<T, A, F>(self: &Arc<Self>, request: &[u8], run: F) -> Result<Vec<u8>, Refused>
+    where
+        T: DeserializeOwned + Send + 'static,
+        A: Serialize,
+        F: FnOnce(&Self, T) -> Result<A, Refused> + Send + 'static,
+    {
+        let request = parse(request)?;
+        self.blocking(move |admin| answer(&run(admin, request)?)).await
     }
 
     /// An operation that only looks things up.
@@ -162,6 +186,13 @@ impl Admin {
             }
         }
     }
+}
+
+fn too_many_uploads() -> Refused {
+    Refused::new(
+        Code::TOO_MANY_WAITING,
+        format!("{UPLOADS_MAX} components are being taken in: upload this one again later"),
+    )
 }
 
 /// Reads a request; an empty one is the empty object.

@@ -101,7 +101,7 @@ impl Admin {
             ready: self.readiness.waiting().is_empty(),
             agents: count(
                 self.bus.agents().iter().map(|view| view.state),
-                &["active", "starting", "draining", "failed"],
+                &["active", "starting", "replacing", "draining", "failed"],
             ),
             plugins: count(
                 self.readiness.plugins().iter().map(|plugin| plugin.state),

@@ -9,6 +9,8 @@ pub mod schema;
 
 use std::{
     collections::BTreeMap,
+    fs,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +21,9 @@ use toml::{Table, Value, de::DeTable};
 
 pub use fault::{Fault, Source};
 use schema::{Checker, Schema};
+
+/// A longer platform name leaves too little of an agent's name, which has 255 bytes.
+const PLATFORM_BYTES_MAX: usize = 64;
 
 /// A configuration file larger than this is refused before it is parsed.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -112,6 +117,7 @@ pub struct Limits {
     pub component_bytes_max: Option<u64>,
     pub compile_seconds_max: Option<u64>,
     pub compile_memory_bytes_max: Option<u64>,
+    pub state_bytes_max: Option<usize>,
     pub restarts_max: Option<u32>,
     pub restart_window_ms: Option<u64>,
 }
@@ -168,6 +174,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file.
     pub source: Source,
+    /// Each `--set`, in order.
+    pub sets: Vec<Source>,
 }
 
 /// Reads a file and applies `--set KEY=VALUE` overrides, in order.
@@ -178,17 +186,44 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Loaded, Vec<Fault>> {
     let source = read(path).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
     let mut table = parse(&source, &mut faults);
-    for set in sets {
-        let source = Source { name: format!("--set {set}"), text: Arc::from(set.as_str()) };
-        merge(&mut table, parse(&source, &mut faults));
+    let of_set = |set: &String| Source { name: format!("--set {set}"), text: Arc::from(set.as_str()) };
+    let sets: Vec<Source> = sets.iter().map(of_set).collect();
+    for set in &sets {
+        merge(&mut table, parse(set, &mut faults));
     }
     if !faults.is_empty() {
-        return Err(faults);
+        return Err(with_plugins(faults, table, source, sets));
     }
     match typed(table) {
-        Ok(config) => Ok(Loaded { config, source }),
+        Ok(config) => platform(Loaded { config, source, sets }),
         Err(message) => Err(vec![Fault::new(Code::CONFIG_INVALID, message)]),
     }
+}
+
+/// Adds the faults of the plugins' own keys to those of the server's, so that one look shows all. A table that has
+/// faults itself is not looked at further.
+fn with_plugins(mut faults: Vec<Fault>, table: Table, source: Source, sets: Vec<Source>) -> Vec<Fault> {
+    let part =
+        |name: &str| table.get(name).cloned().map(|value| Table::from_iter([(name.to_owned(), value)]));
+    let readable = |name: &str| part(name).and_then(|part| typed(part).ok());
+    let Some(plugins) = readable("plugins") else { return faults };
+    let server = readable("server").unwrap_or_default().server;
+    let config = Config { server, plugins: plugins.plugins, ..Config::default() };
+    faults.extend(plugins::check(&Loaded { config, source, sets }));
+    faults
+}
+
+/// A platform's name becomes the end of every agent's name.
+fn platform(loaded: Loaded) -> Result<Loaded, Vec<Fault>> {
+    let name = &loaded.config.server.platform;
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !name.is_empty() && name.len() <= PLATFORM_BYTES_MAX && name.chars().all(good) {
+        return Ok(loaded);
+    }
+    let message = format!(
+        "key `server.platform` is {name:?}, expected 1 to {PLATFORM_BYTES_MAX} letters, digits, dots and dashes"
+    );
+    Err(vec![Fault::new(Code::CONFIG_INVALID, message)])
 }
 
 fn read(path: &Path) -> Result<Source, Fault> {
@@ -197,11 +232,14 @@ fn read(path: &Path) -> Result<Source, Fault> {
         Fault::new(Code::CONFIG_UNREADABLE, format!("cannot read the configuration `{name}`: {why}"))
             .help("give a readable TOML file with `-f FILE`")
     };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > CONFIG_BYTES_MAX {
-        return Err(unreadable(format!("it has {size} bytes, at most {CONFIG_BYTES_MAX} are read")));
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    file.take(CONFIG_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(unreadable(format!("it is longer than {CONFIG_BYTES_MAX} bytes")));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     Ok(Source { name, text: Arc::from(text) })
 }
 

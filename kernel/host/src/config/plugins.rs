@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Loaded, Plugin, Server,
-    fault::Fault,
+    fault::{Fault, Source},
     plugin_schema,
     schema::{Checker, Schema},
 };
@@ -101,21 +101,31 @@ pub fn keys(loaded: &Loaded, plugin: &Plugin, inspection: &Inspection) -> Vec<Fa
     let declared = &inspection.manifest.config;
     let declared = serde_json::json!({"properties": declared.properties, "required": declared.required});
     let Ok(schema) = serde_json::from_value::<Schema>(declared) else { return Vec::new() };
+    // A required key may stand in the file or in a `--set`, so it is judged on what came of all.
+    let mut shape = schema;
+    let required = std::mem::take(&mut shape.required);
+    let sources = std::iter::once(&loaded.source).chain(&loaded.sets);
+    let mut faults: Vec<Fault> = sources.flat_map(|source| keys_in(source, &plugin.name, &shape)).collect();
+    for missing in required.iter().filter(|key| !plugin.config.contains_key(*key)) {
+        let what = format!("key `{missing}` is missing");
+        faults.push(named(loaded, plugin, Code::PLUGIN_CONFIG_INVALID, &what));
+    }
+    faults
+}
+
+/// Checks the plugin's own keys in one source.
+fn keys_in(source: &Source, plugin: &str, schema: &Schema) -> Vec<Fault> {
     let own = plugin_schema();
-    let (document, _) = DeTable::parse_recoverable(&loaded.source.text);
-    let found = tables(document.get_ref()).into_iter().find(|(name, _)| *name == plugin.name);
+    let (document, _) = DeTable::parse_recoverable(&source.text);
+    let found = tables(document.get_ref()).into_iter().find(|(name, _)| *name == plugin);
     let Some((_, table)) = found else { return Vec::new() };
     let theirs: DeTable<'_> = table
         .clone()
         .into_iter()
         .filter(|(key, _)| !own.properties.contains_key(key.get_ref().as_ref()))
         .collect();
-    // A required key may have come with `--set`, so only what is written in the file is checked for missing keys.
-    let mut schema = schema;
-    schema.required.retain(|key| !plugin.config.contains_key(key));
-    let owner = name_span(loaded, &plugin.name).unwrap_or(0..0);
-    let mut checker = Checker::new(&loaded.source, Code::PLUGIN_CONFIG_INVALID);
-    checker.table(&theirs, &schema, &format!("plugins.{}", plugin.name), owner);
+    let mut checker = Checker::new(source, Code::PLUGIN_CONFIG_INVALID);
+    checker.table(&theirs, schema, &format!("plugins.{plugin}"), 0..0);
     checker.faults
 }
 

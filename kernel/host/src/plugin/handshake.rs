@@ -113,6 +113,10 @@ pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
 /// Reads a bounded file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    // Opening a pipe would wait for a writer, and a device may never end.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(not_a_library(path, "no regular file".to_owned()));
+    }
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(LIBRARY_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -17,6 +17,7 @@ use Performative::{AcceptProposal, Cfp, Failure, Inform, NotUnderstood, Propose,
 const CHEAP: Script = &[(Cfp, Propose, r#"{"price":1}"#), (AcceptProposal, Inform, "cheap result")];
 const DEAR: Script = &[(Cfp, Propose, r#"{"price":9}"#), (AcceptProposal, Inform, "dear result")];
 const BREAKS: Script = &[(Cfp, Propose, r#"{"price":0}"#), (AcceptProposal, Failure, "trapped")];
+const STUCK: Script = &[(Cfp, Propose, r#"{"price":0}"#)];
 const SILENT: Script = &[];
 
 /// A run: the reply, and what was said to whom, in order.
@@ -139,18 +140,41 @@ async fn the_silent_are_waited_for_until_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overdue_result_is_not_given_to_another() {
-    const STUCK: Script = &[(Cfp, Propose, r#"{"price":0}"#)];
-    let run = run(&[("a", STUCK), ("b", CHEAP)]).await;
-    assert_eq!(run.said, ["cfp a", "cfp b", "accept-proposal a", "reject-proposal b"]);
-    assert_eq!(run.states(), ["a@test overdue", "b@test rejected"]);
-    assert_eq!(run.end(), [json!("failed"), Value::Null, Value::Null]);
+async fn the_runner_up_is_accepted_after_an_overdue_result() {
+    let run = run(&[("a", STUCK), ("b", CHEAP), ("c", DEAR)]).await;
+    assert_eq!(
+        run.said,
+        ["cfp a", "cfp b", "cfp c", "accept-proposal a", "accept-proposal b", "reject-proposal c"]
+    );
+    assert_eq!(run.states(), ["a@test overdue", "b@test done", "c@test rejected"]);
+    assert_eq!(run.end(), ["completed", "b@test", "cheap result"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bid_that_ceased_to_bind_while_a_result_was_overdue_is_not_accepted() {
+    let bench = Bench::new();
+    let call = json!({"participants": ["a", "b"], "task": ""}).to_string();
+    let reply =
+        bench.answered(bench.call("POST", "/v1/contract-nets", call), |bench, message| match act(message) {
+            Cfp => {
+                let mut bid = answer(message, Propose, r#"{"price":1}"#);
+                bid.head.reply_by_ms = START_MS + 500;
+                vec![bid]
+            }
+            _ => {
+                bench.fake.advance_ms(501);
+                Vec::new()
+            }
+        });
+    let document = reply.await.json();
+    let states = [0, 1].map(|index: usize| document["bids"][index]["state"].clone());
+    assert_eq!((states, &document["outcome"]), (["overdue", "expired"].map(Value::from), &json!("failed")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_protocols_own_clock_may_say_that_a_result_is_overdue() {
     let bench = Bench::new();
-    let call = json!({"participants": ["a", "b"], "task": ""}).to_string();
+    let call = json!({"participants": ["a"], "task": ""}).to_string();
     let reply =
         bench.answered(bench.call("POST", "/v1/contract-nets", call), |_, message| match act(message) {
             Cfp => vec![answer(message, Propose, r#"{"price":1}"#)],

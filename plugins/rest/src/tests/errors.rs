@@ -17,7 +17,7 @@ use caxton_plugin::Code;
 use serde_json::json;
 
 use super::bench::Bench;
-use crate::{Config, app};
+use crate::{Config, app, origin::Names};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -176,7 +176,7 @@ async fn too_much_says_when_to_try_again() {
 #[tokio::test]
 async fn a_panic_is_a_problem_that_tells_nothing() {
     let routes = Router::new().route("/", get(|| async { panic!("secret") as () }));
-    let bench = Bench { app: app::layered(routes), ..Bench::new() };
+    let bench = Bench { app: app::layered(routes, Names::of(&Config::default())), ..Bench::new() };
     let reply = bench.call("GET", "/", "").await;
     assert_eq!(reply.problem(), (500, "CX0902".to_owned()));
     assert!(!String::from_utf8(reply.body).unwrap().contains("secret"));
@@ -208,6 +208,68 @@ async fn a_web_page_of_another_origin_is_refused() {
         assert_eq!(reply.status, status, "{origin}");
         assert_eq!(bench.fake.invocations().len(), usize::from(status == 200), "{origin}");
     }
+}
+
+/// The status of a plain read with this Host.
+async fn read_as(host: &str, config: Config) -> (u16, usize) {
+    let bench = Bench::with(config);
+    bench.fake.answer("agents.list", json!({}));
+    let request = Request::get("/v1/agents").header("host", host).body(Body::empty()).unwrap();
+    let reply = bench.send(request).await;
+    if reply.status != 200 {
+        assert_eq!(reply.problem(), (403, "CX0602".to_owned()), "{host}");
+    }
+    (reply.status.as_u16(), bench.fake.invocations().len())
+}
+
+#[tokio::test]
+async fn on_loopback_only_names_of_loopback_are_served() {
+    for host in ["localhost", "LocalHost:8400", "127.0.0.1", "127.8.7.6:80", "[::1]", "[::1]:8400"] {
+        assert_eq!(read_as(host, Config::default()).await, (200, 1), "{host}");
+    }
+    for host in [
+        "example.org",
+        "example.org:8400",
+        "localhost.example.org",
+        "127.0.0.1.example.org",
+        "192.0.2.1:8400",
+        "[2001:db8::1]",
+        "localhost@example.org",
+        "",
+        "localhost:8400, example.org",
+    ] {
+        assert_eq!(read_as(host, Config::default()).await, (403, 0), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_name_points_at_loopback_is_refused() {
+    let bench = Bench::new();
+    let host = "rebound.example.org:8400";
+    let request = Request::post("/v1/ask").header("host", host).header("origin", format!("http://{host}"));
+    let reply = bench.send(request.body(Body::from("{}")).unwrap()).await;
+    assert_eq!(reply.problem(), (403, "CX0602".to_owned()));
+}
+
+#[tokio::test]
+async fn every_host_header_must_be_a_name_of_ours() {
+    let request = Request::get("/v1/agents").header("host", "localhost").header("host", "example.org");
+    let reply = Bench::new().send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(reply.status, 403);
+}
+
+#[tokio::test]
+async fn the_operator_may_allow_names() {
+    let config = || Config { hosts_allowed: vec!["caxton.example.org".to_owned()], ..Config::default() };
+    assert_eq!(read_as("Caxton.example.org:80", config()).await, (200, 1));
+    assert_eq!(read_as("localhost", config()).await, (200, 1));
+    assert_eq!(read_as("example.org", config()).await, (403, 0));
+}
+
+#[tokio::test]
+async fn beyond_loopback_any_name_is_served() {
+    let config = Config { listen: "0.0.0.0:8400".to_owned(), insecure: true, ..Config::default() };
+    assert_eq!(read_as("example.org", config).await, (200, 1));
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ fn status(answer: &str) -> &str {
 #[tokio::test]
 async fn serves_over_a_socket() {
     let server = running(Config::default()).await;
-    let answer = server.raw("GET /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let answer = server.raw("GET /v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{\"ready\":true}"), "{answer}");
     assert_eq!(server.fake.claimed(), ["rest@test"]);
 }
@@ -125,7 +125,7 @@ async fn a_head_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_smuggled_request_is_not_served() {
     let server = running(Config::default()).await;
-    let smuggled = "0\r\n\r\nGET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n";
+    let smuggled = "0\r\n\r\nGET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for framing in [
         "content-length: 4\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 4",
@@ -133,8 +133,9 @@ async fn a_smuggled_request_is_not_served() {
         "transfer-encoding: chunked, identity",
         "transfer-encoding: xchunked",
     ] {
-        let head =
-            format!("POST /v1/agents HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{framing}");
+        let head = format!(
+            "POST /v1/agents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}"
+        );
         let answer = server.raw(&format!("{head}\r\n\r\n{smuggled}")).await;
         assert_eq!(status(&answer), "400", "{framing}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{framing}: {answer}");
@@ -145,7 +146,7 @@ async fn a_smuggled_request_is_not_served() {
 #[tokio::test]
 async fn a_head_that_does_not_arrive_is_cut_off() {
     let server = running(Config { header_timeout_ms: 50, ..Config::default() }).await;
-    for start in ["", "GET /v1/sta", "GET /v1/status HTTP/1.1\r\nhost: x\r\n"] {
+    for start in ["", "GET /v1/sta", "GET /v1/status HTTP/1.1\r\nhost: localhost\r\n"] {
         let answer = server.raw(start).await;
         assert!(matches!(status(&answer), "" | "408"), "{start:?}: {answer}");
     }
@@ -154,7 +155,7 @@ async fn a_head_that_does_not_arrive_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_cut_off() {
     let server = running(Config { request_timeout_ms: 50, ..Config::default() }).await;
-    let head = "POST /v1/agents HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+    let head = "POST /v1/agents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
     let answer = server.raw(head).await;
     assert_eq!(status(&answer), "408", "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
@@ -163,7 +164,7 @@ async fn a_body_that_does_not_arrive_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
     let server = running(Config { body_bytes_max: 1000, ..Config::default() }).await;
-    let head = "POST /v1/agents HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n\r\n";
+    let head = "POST /v1/agents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n\r\n";
     let answer = server.raw(head).await;
     assert_eq!(status(&answer), "413", "{answer}");
 }
@@ -172,7 +173,7 @@ async fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
 async fn a_connection_over_the_limit_is_told_so() {
     let server = running(Config { connections_max: 1, ..Config::default() }).await;
     let mut first = server.connect().await;
-    first.write_all(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    first.write_all(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut byte = [0];
     first.read_exact(&mut byte).await.unwrap();
     let mut second = server.connect().await;
@@ -188,7 +189,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
     let server = running(Config { request_timeout_ms: 50, ..Config::default() }).await;
     server.fake.answer("agents.list", json!("x".repeat(32 * 1024 * 1024)));
     let mut stream = server.connect().await;
-    stream.write_all(b"GET /v1/agents HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /v1/agents HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut byte = [0];
     stream.read_exact(&mut byte).await.unwrap();
     assert_eq!(server.rest.drain(PATIENCE).await, Ok(()));
@@ -199,7 +200,7 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
     let server = running(Config::default()).await;
     let mut asking = server.connect().await;
     asking
-        .write_all(b"POST /v1/agents/echo/ask HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi")
+        .write_all(b"POST /v1/agents/echo/ask HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi")
         .await
         .unwrap();
     let question = loop {
@@ -227,7 +228,7 @@ async fn what_is_not_done_by_the_deadline_is_ended_by_stop() {
     let server = running(Config::default()).await;
     let mut asking = server.connect().await;
     asking
-        .write_all(b"POST /v1/agents/echo/ask HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .write_all(b"POST /v1/agents/echo/ask HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
         .await
         .unwrap();
     while server.fake.take_submitted().is_empty() {

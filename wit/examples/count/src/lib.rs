@@ -2,8 +2,9 @@
 //!
 //! Lines, words and bytes are those of `LC_ALL=C.UTF-8 wc` (GNU coreutils 9.1): a line is a line feed; a word is a run
 //! between white space that holds a printable character. White space is what `iswspace` says in C.UTF-8 and the four
-//! no-break spaces that `wc` adds; bytes that are not UTF-8 neither separate words nor make one. In the C locale `wc`
-//! sees only ASCII, so it gives the same figure for ASCII texts and another for words without any ASCII character.
+//! no-break spaces that `wc` adds; bytes that are not UTF-8 neither separate words nor make one. Since 9.5 `wc` takes
+//! such bytes and unprintable characters for parts of words, so it finds more words where there are any. In the C locale
+//! `wc` sees only ASCII, so it gives the same figure for ASCII texts and another for words without any ASCII character.
 //! The tables of Unicode age differently: a word of nothing but very new characters may count here and not there.
 
 use std::collections::HashMap;

@@ -45,7 +45,8 @@ struct Executor {
     numbers_made: u32,
     alarms: BTreeMap<(Instant, u32), Waker>,
     alarms_made: u32,
-    armed: Option<Instant>,
+    /// True when the host may have a timer of ours.
+    armed: bool,
 }
 
 #[derive(Default)]
@@ -133,7 +134,7 @@ pub(crate) fn route(message: Message) -> Option<Message> {
 pub(crate) fn ring() {
     let now = now();
     let due = with(|executor| {
-        executor.armed = None;
+        executor.armed = false;
         let later = executor.alarms.split_off(&(now, u32::MAX));
         std::mem::replace(&mut executor.alarms, later)
     });
@@ -154,18 +155,17 @@ pub(crate) fn run() {
     }
 }
 
-/// Ends a turn: asks the host for the earliest time that anything waits for.
+/// Ends a turn: asks the host for the earliest time that anything waits for, in every turn in which something waits. A
+/// turn that asked and then was not committed left no timer, and the instance cannot know that it was not.
 pub(crate) fn arm() {
     with(|executor| {
         let earliest = executor.alarms.keys().next().map(|(at, _)| *at);
-        if earliest == executor.armed {
-            return;
-        }
         match earliest {
             Some(at) => host().set_timer(at, TIMER_TOKEN),
-            None => host().cancel_timer(TIMER_TOKEN),
+            None if executor.armed => host().cancel_timer(TIMER_TOKEN),
+            None => {}
         }
-        executor.armed = earliest;
+        executor.armed = earliest.is_some();
     });
 }
 

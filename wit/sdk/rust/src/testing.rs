@@ -1,6 +1,7 @@
 //! A host for native tests: it records what an agent stages and gives it turns, on a clock that the test moves.
 //!
-//! One host for each test thread. It commits every turn; traps, faults and limits are the real host's.
+//! One host for each test thread. It commits every turn but those that a test says are not; traps, faults and limits
+//! are the real host's.
 //!
 //! ```
 //! use caxton_agent::{Agent, Fault, Message, Performative, Start, testing::ScriptedHost};
@@ -122,6 +123,17 @@ impl ScriptedHost {
     /// Gives the agent a turn with one message.
     pub fn deliver(&self, incoming: Incoming) {
         agent::turn(std::iter::once(Message::new(incoming.0)));
+    }
+
+    /// Gives the agent a turn with one message and commits nothing of it, as when its state grows over the bound:
+    /// what it sent, set and stored is dropped, while the instance goes on with what it remembers.
+    pub fn deliver_uncommitted(&self, incoming: Incoming) {
+        let (outbox, timers, state) =
+            (self.outbox.borrow().clone(), self.timers.borrow().clone(), self.state.borrow().clone());
+        self.deliver(incoming);
+        self.outbox.replace(outbox);
+        self.timers.replace(timers);
+        self.state.replace(state);
     }
 
     /// Moves the clock and gives the agent a turn for each timer on the way.

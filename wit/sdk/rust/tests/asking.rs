@@ -178,6 +178,17 @@ fn a_sleeper_wakes_in_a_later_turn() {
 }
 
 #[test]
+fn a_sleeper_of_a_turn_that_was_not_committed_wakes_when_another_turn_set_the_timer() {
+    let scene = Scene::new();
+    let request = scene.host.incoming(Performative::Request, scene.client).content(b"sleep");
+    scene.host.deliver_uncommitted(request);
+    scene.tell("hello");
+    assert_eq!(scene.texts(), ["hello"]);
+    scene.host.advance(Duration::from_secs(5));
+    assert_eq!(scene.texts(), ["slept"]);
+}
+
+#[test]
 fn a_fault_of_the_handler_is_answered_with_a_failure() {
     let scene = Scene::new();
     scene.tell("fault");

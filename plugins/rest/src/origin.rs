@@ -1,0 +1,83 @@
+//! Who may call: no web page of another origin, and on loopback only under a name of this machine.
+//!
+//! A browser on this machine lends its pages our loopback. Origin tells most of them apart; a page whose own name was
+//! made to point at 127.0.0.1 (DNS rebinding) is its own origin, but its name stands in Host. This is no
+//! authentication: what is not a browser writes what it likes into both.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use caxton_plugin::Code;
+
+use crate::{config::Config, problem::Problem};
+
+/// The names under which the server may be called.
+#[derive(Clone)]
+pub(crate) struct Names {
+    /// True where others can reach the server anyway, so its names are not known.
+    any: bool,
+    allowed: Arc<[String]>,
+}
+
+impl Names {
+    pub(crate) fn of(config: &Config) -> Self {
+        let listen = config.listen.parse::<SocketAddr>();
+        let any = listen.is_ok_and(|address| !address.ip().is_loopback());
+        Self { any, allowed: config.hosts_allowed.clone().into() }
+    }
+
+    /// True when every Host is one of ours. No browser leaves it out, so a request without it is not a page's.
+    fn admit(&self, headers: &HeaderMap) -> bool {
+        self.any || headers.get_all(header::HOST).iter().all(|host| self.admits(host))
+    }
+
+    fn admits(&self, host: &HeaderValue) -> bool {
+        let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+        let name = authority.host();
+        let is = |allowed: &str| name.eq_ignore_ascii_case(allowed);
+        is("localhost") || is_loopback(name) || self.allowed.iter().any(|allowed| is(allowed))
+    }
+}
+
+/// True for an address of loopback as a URL has it: IPv6 in brackets.
+fn is_loopback(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Refuses what a browser sends for a web page that is not ours.
+pub(crate) async fn guard(State(names): State<Names>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if !names.admit(headers) {
+        return refuse(
+            "the Host header is no name of this machine's loopback; call 127.0.0.1 or localhost, or add the name to \
+             `hosts_allowed` of plugin rest",
+        );
+    }
+    if foreign(headers) {
+        return refuse(
+            "a web page of another origin sent the request; call the server from outside a browser",
+        );
+    }
+    next.run(request).await
+}
+
+fn refuse(detail: &str) -> Response {
+    Problem::new(Code::CONTROL_REQUEST_INVALID, detail).status(StatusCode::FORBIDDEN).into_response()
+}
+
+/// Only browsers send Origin; they send it with everything but simple reads, whose answers they keep from the page.
+fn foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    !authority.is_some_and(|(_, authority)| authority.as_bytes().eq_ignore_ascii_case(host))
+}
