@@ -129,6 +129,7 @@ codes! {
 
     HOST_LIMIT = 901, "host-limit", 503, "the operating system's limits do not allow what is configured", "set what the message names";
     INTERNAL = 902, "internal", 500, "the server met a state that it does not expect", "report it with the trace id";
+    SHUTTING_DOWN = 903, "shutting-down", 503, "the server stops before the answer came", "ask the next instance, or this one when it runs again";
 }
 
 impl Code {

@@ -5,7 +5,13 @@
 
 use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
 use caxton_plugin::{Code, Error};
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -26,11 +32,16 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 100;
 /// How long to wait after the system refused a connection, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long before the end of a drain those who still wait are told, so that the answers can be written.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How far the server's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
     Draining,
+    /// The drain's time is nearly over: who still waits is told.
+    GivingUp,
     Stopped,
 }
 
@@ -58,6 +69,7 @@ impl Server {
         let connections_max = config.connections_max.min(Semaphore::MAX_PERMITS);
         let slots = Arc::new(Semaphore::new(connections_max));
         let (phase, watched) = watch::channel(Phase::Serving);
+        let app = app.layer(from_fn_with_state(watched.clone(), give_up));
         let serving = Serving {
             app,
             slots: slots.clone(),
@@ -80,9 +92,14 @@ impl Server {
     /// # Errors
     /// When some are not answered in time; [`Server::stop`] ends them.
     pub(crate) async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+        let last_words = LAST_WORDS.min(deadline / 4);
         self.phase.send_replace(Phase::Draining);
         // The listener and every connection watch the phase until they end.
-        if tokio::time::timeout(deadline, self.phase.closed()).await.is_ok() {
+        if tokio::time::timeout(deadline - last_words, self.phase.closed()).await.is_ok() {
+            return Ok(());
+        }
+        self.phase.send_replace(Phase::GivingUp);
+        if tokio::time::timeout(last_words, self.phase.closed()).await.is_ok() {
             return Ok(());
         }
         let open = self.connections_max.saturating_sub(self.slots.available_permits());
@@ -153,6 +170,20 @@ fn too_many(connections_max: usize) -> String {
          content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{document}",
         document.len()
     )
+}
+
+/// Answers 503 to a request that is still under way when the drain's time is nearly over.
+async fn give_up(State(mut phase): State<watch::Receiver<Phase>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    tokio::select! {
+        response = next.run(request) => response,
+        () = reached(&mut phase, Phase::GivingUp) => {
+            let problem = Problem::new(Code::SHUTTING_DOWN, "the server stops and has no answer yet");
+            let document = problem.document(&path, None).to_string();
+            let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+            (StatusCode::SERVICE_UNAVAILABLE, kind, document).into_response()
+        }
+    }
 }
 
 /// Waits until the server's life has come to a phase, or nobody holds the server any more.

@@ -4,6 +4,7 @@
 mod agents;
 mod boundaries;
 mod demo;
+mod drain;
 mod guide;
 mod plugins;
 mod readme;

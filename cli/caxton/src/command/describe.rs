@@ -66,7 +66,10 @@ impl Describe {
         };
         match output.format {
             Format::Json | Format::Jsonl => output.document(&document),
-            Format::Name => output.line(&[text(&document, "name"), text(&document, "digest")].concat()),
+            Format::Name => {
+                let names = ["name", "digest"].map(|key| text(&document, key));
+                output.line(&names.into_iter().find(|name| !name.is_empty()).unwrap_or_default())
+            }
             Format::Table | Format::Wide => output.line(&described(&document, now_micros())),
         }
     }

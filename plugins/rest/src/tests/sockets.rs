@@ -226,6 +226,20 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
 #[tokio::test]
 async fn what_is_not_done_by_the_deadline_is_ended_by_stop() {
     let server = running(Config::default()).await;
+    server.fake.answer("agents.list", json!("x".repeat(32 * 1024 * 1024)));
+    let mut slow = server.connect().await;
+    slow.write_all(b"GET /v1/agents HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).await.unwrap();
+    let error = server.rest.drain(Duration::from_millis(40)).await.unwrap_err();
+    assert_eq!(error.to_string(), "1 connections were not done within 40 ms [CX0211]");
+    server.rest.stop().await.unwrap();
+    assert!(server.fake.claimed().is_empty());
+}
+
+#[tokio::test]
+async fn who_still_waits_near_the_end_of_the_drain_is_told() {
+    let server = running(Config::default()).await;
     let mut asking = server.connect().await;
     asking
         .write_all(b"POST /v1/agents/echo/ask HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
@@ -234,9 +248,8 @@ async fn what_is_not_done_by_the_deadline_is_ended_by_stop() {
     while server.fake.take_submitted().is_empty() {
         tokio::task::yield_now().await;
     }
-    let error = server.rest.drain(Duration::from_millis(1)).await.unwrap_err();
-    assert_eq!(error.to_string(), "1 connections were not done within 1 ms [CX0211]");
-    server.rest.stop().await.unwrap();
-    assert_eq!(rest_of(&mut asking).await, "");
-    assert!(server.fake.claimed().is_empty());
+    let told = async { rest_of(&mut asking).await };
+    let (drained, told) = tokio::join!(server.rest.drain(Duration::from_millis(400)), told);
+    assert_eq!(drained, Ok(()));
+    assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("CX0903"), "{told}");
 }
