@@ -68,9 +68,10 @@ fn build_python() -> Result<PathBuf, Failure> {
     found("python3")?;
     let venv = target().join("tools/python");
     let tool = venv.join("bin/componentize-py");
-    if !tool.exists() {
+    // An environment knows its own path: one that was moved with its build directory is made anew.
+    if !runs(&tool) {
         let mut make = Command::new("python3");
-        make.args(["-m", "venv"]).arg(&venv);
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
         run(&mut make, "a Python environment")?;
         let mut pip = Command::new(venv.join("bin/pip"));
         pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
@@ -97,11 +98,11 @@ fn finish(out: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn found(program: &str) -> Result<(), Failure> {
-    let status = Command::new(program).arg("--version").output();
-    match status {
-        Ok(output) if output.status.success() => Ok(()),
-        _ => Err(format!("{program} is not on the PATH")),
-    }
+    if runs(Path::new(program)) { Ok(()) } else { Err(format!("{program} is not on the PATH")) }
+}
+
+fn runs(program: &Path) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// True when the file is there and newer than everything in the folders.
