@@ -117,16 +117,34 @@ impl PluginView for Slot {
     }
 }
 
-/// Loads and starts every enabled plugin. What was started is in the answer in order of start, also when it ends in a
-/// refusal, so that the caller can stop it.
-pub async fn compose(loaded: &Loaded, sockets: &Sockets) -> (Vec<Arc<Slot>>, Result<(), Vec<Fault>>) {
+/// What was started, in order of start: also when composing ends in a refusal or is given up, so that the caller can
+/// stop it.
+#[derive(Default)]
+pub struct Started(Mutex<Vec<Arc<Slot>>>);
+
+impl Started {
+    /// Takes what was started out.
+    pub fn take(&self) -> Vec<Arc<Slot>> {
+        std::mem::take(&mut *self.slots())
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Loads and starts every enabled plugin.
+///
+/// # Errors
+/// The faults of the first required plugin that cannot run, or of all whose required ports nobody offers.
+pub async fn compose(loaded: &Loaded, sockets: &Sockets, started: &Started) -> Result<(), Vec<Fault>> {
     let mut ready = Vec::new();
     for plugin in loaded.config.plugins.iter().filter(|plugin| plugin.own.enabled) {
         let slot = Slot::new(loaded, plugin);
         sockets.readiness.add(Arc::clone(&slot) as Arc<dyn PluginView>);
         match load(loaded, plugin, &slot) {
             Ok(library) => ready.push((slot, plugin, library)),
-            Err(faults) if slot.required => return (Vec::new(), Err(faults)),
+            Err(faults) if slot.required => return Err(faults),
             Err(faults) => give_up(&slot, &faults),
         }
     }
@@ -143,18 +161,17 @@ pub async fn compose(loaded: &Loaded, sockets: &Sockets) -> (Vec<Arc<Slot>>, Res
         missing.is_empty()
     });
     if !refused.is_empty() {
-        return (Vec::new(), Err(refused));
+        return Err(refused);
     }
     ready.sort_by_key(|(slot, ..)| slot.rank());
-    let mut started = Vec::new();
     for (number, (slot, plugin, library)) in ready.into_iter().enumerate() {
         match start(plugin, &slot, &library, number, sockets).await {
-            Ok(()) => started.push(slot),
-            Err(fault) if slot.required => return (started, Err(vec![fault])),
+            Ok(()) => started.slots().push(slot),
+            Err(fault) if slot.required => return Err(vec![fault]),
             Err(fault) => give_up(&slot, &[fault]),
         }
     }
-    (started, Ok(()))
+    Ok(())
 }
 
 fn give_up(slot: &Slot, faults: &[Fault]) {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     admin::{Admin, Components, Readiness, UPLOADS_MAX},
     clock::Clock,
-    compose::{self, Slot, Sockets},
+    compose::{self, Slot, Sockets, Started},
     config::{self, Fault, Loaded},
     pump::Pump,
     services::Server,
@@ -96,18 +96,23 @@ async fn serve(loaded: &Loaded) -> Result<(), StartError> {
         }
     };
     tokio::pin!(told_to_stop);
+    let started = Started::default();
     let composed = tokio::select! {
-        composed = compose::compose(loaded, &sockets) => composed,
-        () = &mut told_to_stop => {
+        composed = compose::compose(loaded, &sockets, &started) => Some(composed),
+        () = &mut told_to_stop => None,
+    };
+    let started = started.take();
+    match composed {
+        Some(Ok(())) => {}
+        Some(Err(faults)) => {
+            stop(parts, &started).await;
+            return Err(StartError::Faults(faults));
+        }
+        None => {
             tracing::info!("told to stop while starting");
-            stop(parts, &[]).await;
+            stop(parts, &started).await;
             return Ok(());
         }
-    };
-    let (started, composed) = composed;
-    if let Err(faults) = composed {
-        stop(parts, &started).await;
-        return Err(StartError::Faults(faults));
     }
     parts.readiness.composed();
     tracing::info!(platform = %loaded.config.server.platform, plugins = started.len(), "ready");
@@ -145,7 +150,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
         clock,
         workers,
         components: Components::default(),
-        uploads: tokio::sync::Semaphore::new(UPLOADS_MAX),
+        uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
         readiness: Arc::clone(&readiness),
         memory_bytes_max: options.memory_bytes_max,
         turn_ms_max: options.turn_ms_max,
@@ -182,12 +187,9 @@ fn limits(set: &config::Limits) -> Limits {
 
 fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> RuntimeOptions {
     // The program that runs, also when its file was replaced since.
-    let program = PathBuf::from("/proc/self/exe");
-    let program = if program.exists() { Some(program) } else { std::env::current_exe().ok() };
-    let compiler = match program {
-        Some(program) => CompilerMode::Child { program, args: vec!["compile".into()] },
-        None => CompilerMode::InProcess,
-    };
+    let running = PathBuf::from("/proc/self/exe");
+    let program = if running.exists() { running } else { std::env::current_exe().unwrap_or(running) };
+    let compiler = CompilerMode::Child { program, args: vec!["compile".into()] };
     let base = RuntimeOptions::new(data_dir.join("components"), compiler);
     let small = |value: Option<u64>, default: u32| {
         value.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))

@@ -8,8 +8,7 @@ use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use caxton_plugin::{Code, Error};
@@ -24,7 +23,11 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{config::Config, problem::Problem, stalling::Stalling};
+use crate::{
+    config::Config,
+    problem::{self, Problem},
+    stalling::Stalling,
+};
 
 /// Bytes of a request's head, which also bounds what is buffered of a connection.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -69,7 +72,7 @@ impl Server {
         let connections_max = config.connections_max.min(Semaphore::MAX_PERMITS);
         let slots = Arc::new(Semaphore::new(connections_max));
         let (phase, watched) = watch::channel(Phase::Serving);
-        let app = app.layer(from_fn_with_state(watched.clone(), give_up));
+        let app = app.layer(from_fn_with_state(watched.clone(), give_up)).layer(from_fn(problem::render));
         let serving = Serving {
             app,
             slots: slots.clone(),
@@ -174,14 +177,10 @@ fn too_many(connections_max: usize) -> String {
 
 /// Answers 503 to a request that is still under way when the drain's time is nearly over.
 async fn give_up(State(mut phase): State<watch::Receiver<Phase>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
     tokio::select! {
         response = next.run(request) => response,
         () = reached(&mut phase, Phase::GivingUp) => {
-            let problem = Problem::new(Code::SHUTTING_DOWN, "the server stops and has no answer yet");
-            let document = problem.document(&path, None).to_string();
-            let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-            (StatusCode::SERVICE_UNAVAILABLE, kind, document).into_response()
+            Problem::new(Code::SHUTTING_DOWN, "the server stops and has no answer yet").into_response()
         }
     }
 }

@@ -1,11 +1,27 @@
 //! A server that is told to stop finishes what it can, tells who still waits, and proves its books.
 
-use std::{thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use caxton_kit::{
     artifacts,
     server::{CONFIG, Server},
 };
+
+#[test]
+fn a_stop_is_heard_while_a_plugin_starts() {
+    let library = artifacts::bad_plugins().unwrap().join("libcaxton_unruly.so").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("caxton.toml");
+    let slow =
+        format!("[plugins.slow]\nlibrary = {library:?}\nmode = \"hang-in-start\"\nstart_ms = 600000\n");
+    fs::write(&file, format!("{CONFIG}{slow}")).unwrap();
+    let mut server = Server::spawn(&file, dir.path(), &[]).unwrap();
+    while !(server.log().contains("plugin running") && server.log().contains("rest")) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(server.stop().unwrap().success(), "{}", server.log());
+    assert!(server.log().contains("told to stop while starting"), "{}", server.log());
+}
 
 #[test]
 fn who_still_waits_is_told_the_server_ends_well_and_the_books_hold() {

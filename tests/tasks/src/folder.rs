@@ -28,9 +28,11 @@ impl Folder {
     /// # Errors
     /// It cannot be read, or has no files.
     pub fn read(path: &Path) -> Result<Self, String> {
-        fs::read_dir(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
         let (mut files, mut closed) = (Vec::new(), Vec::new());
         collect(path, Path::new(""), 0, &mut files, &mut closed);
+        if let (true, Some(why)) = (files.is_empty(), closed.first()) {
+            return Err(format!("cannot read {why}"));
+        }
         if files.is_empty() {
             return Err(format!(
                 "{} has no files: give a folder of texts, `cargo demo -- PATH`",
@@ -48,7 +50,7 @@ fn collect(root: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>, cl
     let entries = match fs::read_dir(root.join(below)) {
         Ok(entries) => entries,
         Err(why) => {
-            closed.push(format!("{}: {why}", below.display()));
+            closed.push(format!("{}: {why}", root.join(below).display()));
             return;
         }
     };

@@ -1,5 +1,7 @@
 //! How failures are told, and with which exit code.
 
+use std::{io::Read, net::TcpListener, thread};
+
 use serde_json::Value;
 
 use crate::server::{Ran, Server, program};
@@ -52,6 +54,21 @@ fn unreachable_server_is_json_too_where_json_was_asked_for() {
     let ran = Ran::of(program("http://127.0.0.1:1").args(["status", "-o", "json"]).output().unwrap());
     let problem: Value = serde_json::from_str(&ran.stderr).unwrap();
     assert_eq!((problem["title"].as_str(), ran.code), (Some("unreachable"), Some(4)));
+}
+
+#[test]
+fn server_that_closes_without_an_answer_is_1_and_not_called_absent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let closing = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 1024];
+        assert!(stream.read(&mut head).unwrap() > 0);
+    });
+    let ran = Ran::of(program(&url).arg("status").output().unwrap());
+    closing.join().unwrap();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("closed the connection before it answered"), "{}", ran.stderr);
 }
 
 #[test]

@@ -86,6 +86,14 @@ impl Admin {
         if manifest.name.is_empty() {
             return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `name`"));
         }
+        let full = self.full_name(&manifest.name)?;
+        let platform = self.bus.platform();
+        if full.rsplit_once('@').is_none_or(|(_, named)| named != platform) {
+            let message = format!(
+                "`{full}` belongs to another platform, this one is `{platform}`: leave out what follows the `@`"
+            );
+            return Err(Refused::new(Code::NAME_INVALID, message));
+        }
         manifest.limits.check()?;
         words(&manifest.capabilities, "capabilities")?;
         words(&manifest.groups, "groups")?;
@@ -99,14 +107,6 @@ impl Admin {
         };
         let factory = self.runtime.factory(&compiled, limits, &manifest.grants)?;
         let spec = self.spec(&manifest)?;
-        let full = self.full_name(&manifest.name)?;
-        let platform = self.bus.platform();
-        if full.rsplit_once('@').is_none_or(|(_, named)| named != platform) {
-            let message = format!(
-                "`{full}` belongs to another platform, this one is `{platform}`: leave out what follows the `@`"
-            );
-            return Err(Refused::new(Code::NAME_INVALID, message));
-        }
         let now = self.clock.now();
         self.bus.deploy(spec, factory, now)?;
         self.components.deployed().insert(full.clone(), Deployed { since: now, config: manifest.config });

@@ -105,7 +105,7 @@ pub struct Admin {
     pub(crate) clock: Clock,
     pub(crate) workers: usize,
     pub(crate) components: Components,
-    pub(crate) uploads: Semaphore,
+    pub(crate) uploads: Arc<Semaphore>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) memory_bytes_max: u64,
     pub(crate) turn_ms_max: u32,
@@ -121,9 +121,14 @@ impl Admin {
             "server.status" => self.waiting(request, |admin, _: Nothing| Ok(admin.status())).await,
             "server.health" => self.waiting(request, |admin, _: Nothing| Ok(admin.health())).await,
             "components.put" => {
-                let _place = self.uploads.try_acquire().map_err(|_| too_many_uploads())?;
+                let place = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| too_many_uploads())?;
                 let bytes = request.to_vec();
-                self.blocking(move |admin| answer(&admin.put_component(&bytes)?)).await
+                self.blocking(move |admin| {
+                    // Held until the compiler is done, also when nobody waits for the answer any more.
+                    let _place = place;
+                    answer(&admin.put_component(&bytes)?)
+                })
+                .await
             }
             "components.list" => self.plain(request, |_: Nothing| Ok(self.list_components())),
             "agents.deploy" => {
@@ -141,11 +146,9 @@ impl Admin {
                 })
                 .await
             }
-
             "conversations.get" => {
                 self.waiting(request, |admin, found: Identified| admin.get_conversation(&found.id)).await
             }
-
             "dead-letters.list" => {
                 self.plain(request, |listing: Listing| Ok(self.list_dead_letters(listing.bounded())))
             }

@@ -22,9 +22,6 @@ use toml::{Table, Value, de::DeTable};
 pub use fault::{Fault, Source};
 use schema::{Checker, Schema};
 
-/// A longer platform name leaves too little of an agent's name, which has 255 bytes.
-const PLATFORM_BYTES_MAX: usize = 64;
-
 /// A configuration file larger than this is refused before it is parsed.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -195,7 +192,7 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Loaded, Vec<Fault>> {
         return Err(with_plugins(faults, table, source, sets));
     }
     match typed(table) {
-        Ok(config) => platform(Loaded { config, source, sets }),
+        Ok(config) => Ok(Loaded { config, source, sets }),
         Err(message) => Err(vec![Fault::new(Code::CONFIG_INVALID, message)]),
     }
 }
@@ -211,19 +208,6 @@ fn with_plugins(mut faults: Vec<Fault>, table: Table, source: Source, sets: Vec<
     let config = Config { server, plugins: plugins.plugins, ..Config::default() };
     faults.extend(plugins::check(&Loaded { config, source, sets }));
     faults
-}
-
-/// A platform's name becomes the end of every agent's name.
-fn platform(loaded: Loaded) -> Result<Loaded, Vec<Fault>> {
-    let name = &loaded.config.server.platform;
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if !name.is_empty() && name.len() <= PLATFORM_BYTES_MAX && name.chars().all(good) {
-        return Ok(loaded);
-    }
-    let message = format!(
-        "key `server.platform` is {name:?}, expected 1 to {PLATFORM_BYTES_MAX} letters, digits, dots and dashes"
-    );
-    Err(vec![Fault::new(Code::CONFIG_INVALID, message)])
 }
 
 fn read(path: &Path) -> Result<Source, Fault> {

@@ -1,7 +1,7 @@
 //! Checks a TOML table against a schema and finds all faults: unknown keys with the nearest one, wrong types, numbers
 //! outside their range, values outside a list, missing keys.
 //!
-//! The schema is the part of JSON Schema that a configuration needs: `type`, `properties`, `required`, `enum`,
+//! The schema is the part of JSON Schema that a configuration needs: `type`, `properties`, `required`, `enum`, `format`,
 //! `minimum`, `maximum`, and `additionalProperties` as a schema. The server's own schema and the one inside each
 //! plugin's manifest are checked by the same code. Depth is bounded by the schema, not by the input.
 
@@ -9,8 +9,12 @@ use caxton_abi::Code;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
+use tracing_subscriber::EnvFilter;
 
 use super::fault::{Fault, Source};
+
+/// A longer platform name leaves too little of an agent's name, which has 255 bytes.
+const PLATFORM_BYTES_MAX: usize = 64;
 
 /// How different a key may be from a known one to be called its misspelling: edit distance over length.
 const NEAREST_SIMILARITY_MIN: f64 = 0.6;
@@ -29,6 +33,8 @@ pub struct Schema {
     /// The values allowed for a string.
     #[serde(rename = "enum")]
     pub values: Vec<String>,
+    /// What a string must be: `platform` or `log-filter`.
+    pub format: Option<String>,
     /// The smallest number.
     pub minimum: Option<i64>,
     /// The largest number.
@@ -122,10 +128,18 @@ impl<'a> Checker<'a> {
     }
 
     fn text(&mut self, text: &str, schema: &Schema, path: &str, span: std::ops::Range<usize>) {
-        if schema.values.is_empty() || schema.values.iter().any(|value| value == text) {
-            return;
-        }
-        let message = format!("key `{path}` is \"{text}\", expected one of {}", schema.values.join(", "));
+        let listed = schema.values.is_empty() || schema.values.iter().any(|value| value == text);
+        let expected = match schema.format.as_deref() {
+            _ if !listed => format!("one of {}", schema.values.join(", ")),
+            Some("platform") if !is_platform(text) => {
+                format!("1 to {PLATFORM_BYTES_MAX} letters, digits, dots and dashes")
+            }
+            Some("log-filter") if EnvFilter::try_new(text).is_err() => {
+                "a level such as `info`, or `TARGET=LEVEL` with commas".to_owned()
+            }
+            _ => return,
+        };
+        let message = format!("key `{path}` is \"{text}\", expected {expected}");
         self.faults.push(Fault::new(self.code, message).at(self.source, span));
     }
 
@@ -155,6 +169,12 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let scored = known.iter().map(|known| (strsim::normalized_damerau_levenshtein(name, known), *known));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= NEAREST_SIMILARITY_MIN).then_some(best.1)
+}
+
+/// True for what may follow the `@` of an agent's name.
+fn is_platform(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (1..=PLATFORM_BYTES_MAX).contains(&text.len()) && text.chars().all(good)
 }
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {

@@ -34,6 +34,17 @@ fn all_faults_are_reported_at_once_with_their_columns() {
 }
 
 #[test]
+fn a_platforms_name_and_a_log_filter_are_checked_where_they_stand() {
+    assert_eq!(
+        faults("[server]\nplatform = \"a b\"\nlog = \"zzz=qqq\"\n"),
+        [
+            "key `server.platform` is \"a b\", expected 1 to 64 letters, digits, dots and dashes at caxton.toml:2:12 [CX0102]",
+            "key `server.log` is \"zzz=qqq\", expected a level such as `info`, or `TARGET=LEVEL` with commas at caxton.toml:3:7 [CX0102]",
+        ]
+    );
+}
+
+#[test]
 fn a_syntax_error_names_its_place() {
     let found = faults("[server\n");
     assert_eq!(found.len(), 1);
