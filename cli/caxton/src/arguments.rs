@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::SERVER_DEFAULT,
     command::{
-        ask, check, cnp, completion, conversation, delete, deploy, describe, get, plugin, send, serve,
+        ask, check, cnp, completion, conversation, dead_letters, delete, deploy, describe, error, get,
+        plugin, revise, send, serve,
     },
     output::{Colour, Format},
 };
@@ -75,13 +76,17 @@ pub enum Command {
     Serve(serve::Serve),
     /// Check a server's configuration and report every fault in it
     Check(check::Check),
-    /// Upload components and start agents from them
+    /// Upload components and start agents from them, or bring in new versions of agents
     Deploy(deploy::Deploy),
+    /// Give a canary every new conversation
+    Promote(revise::Promote),
+    /// Go back to the version before, or take a canary back
+    Rollback(revise::Rollback),
     /// List agents, plugins, conversations, dead letters or components
     Get(get::Get),
-    /// Show everything about one agent, plugin, conversation or component
+    /// Show everything about one agent, plugin, conversation, component or dead letter
     Describe(describe::Describe),
-    /// Send a message and do not wait for an answer
+    /// Send messages and do not wait for answers
     Send(send::Send),
     /// Send a message, wait for the answer and print its content
     Ask(ask::Ask),
@@ -91,14 +96,23 @@ pub enum Command {
     Conversation(conversation::ConversationCommand),
     /// Stop and remove agents
     Delete(delete::Delete),
-    /// Look into plugin files
+    /// Send dead letters again
+    Requeue(dead_letters::Requeue),
+    /// Throw dead letters away
+    Purge(dead_letters::Purge),
+    /// Look into plugin files, and reload plugins
     Plugin(plugin::Plugin),
+    /// Let the server read its configuration again
+    #[command(after_long_help = crate::command::reload::EXAMPLES)]
+    Reload,
     /// Show how a server does, and prove that no message was lost
     #[command(after_long_help = crate::command::status::EXAMPLES)]
     Status,
     /// Show the version of this program and of the server
     #[command(after_long_help = crate::command::version::EXAMPLES)]
     Version,
+    /// Explain an error code
+    Error(error::ErrorCommand),
     /// Print the completion script of a shell
     Completion(completion::Completion),
 }

@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    output::Output,
+};
 
 /// A configuration, as `caxtond` takes it.
 #[derive(Debug, clap::Args)]
@@ -22,9 +25,11 @@ pub struct Configured {
 
 impl Configured {
     /// Becomes `caxtond` with a verb and this configuration; returns only when that fails.
-    pub(crate) fn pass_to(&self, verb: &str) -> Failure {
+    pub(crate) fn pass_to(&self, verb: &str, output: &Output) -> Failure {
         let sets = self.sets.iter().flat_map(|set| ["--set".as_ref(), OsStr::new(set)]);
-        become_caxtond([verb.as_ref(), "-f".as_ref(), self.file.as_os_str()].into_iter().chain(sets))
+        let json: &[&str] = if output.is_json() { &["-o", "json"] } else { &[] };
+        let words = [verb.as_ref(), "-f".as_ref(), self.file.as_os_str()].into_iter();
+        become_caxtond(words.chain(sets).chain(json.iter().map(OsStr::new)))
     }
 }
 

@@ -81,6 +81,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// After which time the same call may succeed: the server is full, and said when to come back.
+    pub fn come_back_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem(problem) if problem.status == 429 => problem.retry_after,
+            _ => None,
+        }
+    }
+}
+
 /// An answer as it came: used where the body is the content of a message and not a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawAnswer {
@@ -162,6 +172,16 @@ impl Client {
         self.document("POST", path, self.send_json(request, document))
     }
 
+    /// Puts a document to `path` and waits up to `wait` longer than a call usually may.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn put_and_wait(&self, path: &str, document: &Value, wait: Duration) -> Result<Value, Error> {
+        let request =
+            self.agent.put(self.url(path)).config().timeout_global(Some(wait + WAIT_MARGIN)).build();
+        self.document("PUT", path, self.send_json(request, document))
+    }
+
     /// Puts bytes of a media type to `path`; may take longer than other calls, up to five minutes.
     ///
     /// # Errors
@@ -237,12 +257,16 @@ impl Client {
 
     fn body(&self, response: &mut Response<Body>) -> Result<Vec<u8>, Error> {
         let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         let body = response.body_mut().with_config().limit(RESPONSE_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| self.broken(error))?;
         if status.is_success() {
             return Ok(body);
         }
-        Err(Error::Problem(Box::new(Problem::of(status.as_u16(), &body))))
+        let mut problem = Problem::of(status.as_u16(), &body);
+        problem.retry_after = problem.retry_after.or(retry_after);
+        Err(Error::Problem(Box::new(problem)))
     }
 
     fn broken(&self, source: ureq::Error) -> Error {

@@ -161,14 +161,26 @@ impl From<std::io::Error> for Failure {
 }
 
 impl Report {
-    /// The document for `-o json`: the server's own, or one of the same form.
+    /// The document for `-o json`: the server's own, or one of the same form; in both with the short form under `error`,
+    /// which is all that failures of the command line itself have.
     pub fn document(&self) -> Value {
-        self.document.clone().unwrap_or_else(|| {
-            let detail = if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) };
-            json!({"type": "about:blank", "title": format!("{:?}", self.exit).to_lowercase(), "detail": detail,
+        let message =
+            if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) };
+        let mut document = self.document.clone().unwrap_or_else(|| {
+            json!({"type": "about:blank", "title": format!("{:?}", self.exit).to_lowercase(), "detail": message,
                    "code": self.code, "fix": self.fix})
-        })
+        });
+        if let Value::Object(members) = &mut document {
+            members.insert("error".to_owned(), short(&self.code, &message, &self.fix));
+        }
+        document
     }
+}
+
+/// The short form of an error: its code, null where there is none, what failed and why, and what to do.
+pub fn short(code: &str, message: &str, fix: &str) -> Value {
+    let code = Some(code).filter(|code| !code.is_empty());
+    json!({"code": code, "message": message, "fix": fix})
 }
 
 /// The text for people, without a line break at the end.

@@ -11,7 +11,9 @@
 
 pub mod arguments;
 pub mod caxtond;
+pub mod class;
 pub mod client;
+pub mod codes;
 pub mod command;
 mod content;
 pub mod conversation;
@@ -19,20 +21,24 @@ pub mod failure;
 pub mod manifest;
 pub mod output;
 pub mod problem;
+pub mod retry;
+mod revision;
 pub mod status;
 pub mod table;
 pub mod text;
 pub mod time;
+mod usage;
 
 pub use conversation::{Conversation, Options, render};
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Runs the command line of this process and gives its exit code.
 pub fn run() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments = match usage::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let output = output::Output::of(&arguments.global);
     match command::run(arguments, &output) {
         Ok(()) => ExitCode::SUCCESS,

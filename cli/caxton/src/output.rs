@@ -69,6 +69,11 @@ impl Output {
         Self { format: global.output, quiet: global.quiet }
     }
 
+    /// True when documents are wanted, and errors as documents too.
+    pub fn is_json(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Jsonl)
+    }
+
     /// Writes a text and a line break to stdout; colours are taken out where they do not belong.
     pub fn line(&self, text: &str) -> Result<(), Failure> {
         Ok(writeln!(anstream::stdout(), "{text}")?)

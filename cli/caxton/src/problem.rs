@@ -1,5 +1,7 @@
 //! The server's refusals as it writes them: RFC 9457 problem documents, and the exit code that each stands for.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::failure::Exit;
@@ -17,6 +19,8 @@ pub struct Problem {
     pub detail: String,
     /// What to do next; empty when the answer carried none.
     pub fix: String,
+    /// After which time the server may be asked again; `None` when it named none.
+    pub retry_after: Option<Duration>,
     /// The whole document, unchanged.
     pub document: Value,
 }
@@ -37,7 +41,8 @@ impl Problem {
             (true, false) => title.clone(),
             (true, true) => format!("the server answered with status {status}"),
         };
-        Self { status, code, title, detail, fix, document }
+        let retry_after = document.get("retry-after-ms").and_then(Value::as_u64).map(Duration::from_millis);
+        Self { status, code, title, detail, fix, retry_after, document }
     }
 
     /// The exit code: by the code where the status says too little, else by the status.

@@ -13,7 +13,7 @@ use base64::{DecodeError, Engine, engine::general_purpose};
 
 use crate::{error::Error, message::Message};
 
-pub use read::from_json;
+pub use read::{from_json, from_json_with};
 
 /// Writes a message as JSON: one object, on one line, `reply-by` in RFC 3339, byte content as `content-base64`.
 ///

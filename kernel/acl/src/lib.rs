@@ -29,7 +29,7 @@ pub mod time;
 pub use aid::Aid;
 pub use conversation::conversation_uid;
 pub use error::{Error, Place};
-pub use json::{from_json, to_json};
+pub use json::{from_json, from_json_with, to_json};
 pub use message::{Content, Message};
 pub use performative::Performative;
 pub use string::{from_string, to_string};

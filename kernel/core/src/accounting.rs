@@ -1,20 +1,20 @@
-//! The books: submitted = accepted + refused, and accepted = delivered + expired + dead-lettered + in flight.
+//! The books: submitted = accepted + refused, and accepted = delivered + expired + dead-lettered + dropped + in flight,
+//! in total and for each delivery class.
 //!
 //! Counters change only together with the move that they count, inside [`Ledger::open`]. A balance shuts the gate for a
 //! moment, so no move is half done, and counts what is in flight where it lies: mailboxes, turns, retries, parked
-//! messages, and the hands of operations that are running. It does not wait for turns.
+//! messages, and the hands of operations that are running. It does not wait for turns. A durable message that is being
+//! written is not in the books yet.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::collections::BTreeMap;
+
+use caxton_abi::{Code, Envelope, class};
+
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, RwLockReadGuard};
+use crate::{
+    sync::{lock, read, write},
+    tally::Tally,
 };
-
-use caxton_abi::Code;
-
-use crate::sync::{lock, read, write};
 
 /// The balance at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,34 @@ pub struct Accounting {
     pub expired: u64,
     /// Accepted messages that could not be delivered, by reason.
     pub dead_lettered: BTreeMap<Code, u64>,
+    /// Accepted volatile messages that were lost when the server ended, by reason.
+    pub dropped: BTreeMap<Code, u64>,
     /// Accepted messages that have no outcome yet, counted where they lie.
+    pub in_flight: u64,
+    /// The same by class; the index is one of [`class`].
+    pub by_class: [ClassBooks; class::COUNT],
+    /// Dead letters that newer ones pushed out, of those counted above.
+    pub dead_letters_forgotten: u64,
+}
+
+/// The balance of one delivery class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassBooks {
+    /// Messages that reached the door.
+    pub submitted: u64,
+    /// Of these, refused.
+    pub refused: u64,
+    /// Of these, taken.
+    pub accepted: u64,
+    /// Accepted and delivered.
+    pub delivered: u64,
+    /// Accepted and expired.
+    pub expired: u64,
+    /// Accepted and dead-lettered.
+    pub dead_lettered: u64,
+    /// Accepted and dropped.
+    pub dropped: u64,
+    /// Accepted without an outcome yet.
     pub in_flight: u64,
 }
 
@@ -41,10 +68,71 @@ impl Accounting {
         self.dead_lettered.values().sum()
     }
 
-    /// True when no message vanished and none was counted twice.
+    /// All dropped messages.
+    pub fn lost(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
+    /// True when no message vanished and none was counted twice, in total and in each class, and nothing but volatile
+    /// messages was dropped.
     pub fn holds(&self) -> bool {
-        self.submitted == self.accepted + self.refused
-            && self.accepted == self.delivered + self.expired + self.dead() + self.in_flight
+        let dropped = |class: &ClassBooks| class.dropped;
+        self.total().holds()
+            && self.by_class.iter().all(ClassBooks::holds)
+            && self.sum(|class| class.in_flight) == self.in_flight
+            && self.sum(|class| class.dead_lettered) == self.dead()
+            && self.by_class.first().map_or(0, dropped) == self.lost()
+    }
+
+    fn sum(&self, field: impl Fn(&ClassBooks) -> u64) -> u64 {
+        self.by_class.iter().map(field).sum()
+    }
+
+    fn total(&self) -> ClassBooks {
+        ClassBooks {
+            submitted: self.submitted,
+            refused: self.refused,
+            accepted: self.accepted,
+            delivered: self.delivered,
+            expired: self.expired,
+            dead_lettered: self.dead(),
+            dropped: self.lost(),
+            in_flight: self.in_flight,
+        }
+    }
+}
+
+impl ClassBooks {
+    /// True when the class's own sum holds.
+    pub fn holds(&self) -> bool {
+        let ended = self.delivered + self.expired + self.dead_lettered + self.dropped;
+        self.submitted == self.accepted + self.refused && self.accepted == ended + self.in_flight
+    }
+}
+
+/// One counter for each class.
+#[derive(Default)]
+struct Column([AtomicU64; class::COUNT]);
+
+impl Column {
+    fn add(&self, tally: Tally) {
+        for (counter, number) in self.0.iter().zip(tally.counts()) {
+            if number > 0 {
+                counter.fetch_add(number, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn sub(&self, tally: Tally) {
+        for (counter, number) in self.0.iter().zip(tally.counts()) {
+            if number > 0 {
+                counter.fetch_sub(number, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn get(&self, class: usize) -> u64 {
+        self.0.get(class).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -52,13 +140,15 @@ impl Accounting {
 #[derive(Default)]
 pub(crate) struct Ledger {
     gate: RwLock<()>,
-    submitted: AtomicU64,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    delivered: AtomicU64,
-    expired: AtomicU64,
-    dead: Mutex<BTreeMap<Code, u64>>,
-    in_hand: AtomicU64,
+    accepted: Column,
+    refused: Column,
+    delivered: Column,
+    expired: Column,
+    dead: Column,
+    dropped: Column,
+    in_hand: Column,
+    dead_by_code: Mutex<BTreeMap<Code, u64>>,
+    dropped_by_code: Mutex<BTreeMap<Code, u64>>,
 }
 
 /// The right to move messages. Short: no port is called and no second one is opened while it lives.
@@ -73,88 +163,139 @@ impl Ledger {
     }
 
     /// Shuts the gate and balances; `lying` counts messages that lie somewhere, in nobody's hand.
-    pub(crate) fn balance(&self, lying: impl FnOnce() -> u64) -> Accounting {
+    pub(crate) fn balance(&self, lying: impl FnOnce() -> Tally) -> Accounting {
         let _shut = write(&self.gate);
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Accounting {
-            submitted: get(&self.submitted),
-            accepted: get(&self.accepted),
-            refused: get(&self.refused),
-            delivered: get(&self.delivered),
-            expired: get(&self.expired),
-            dead_lettered: lock(&self.dead).clone(),
-            in_flight: lying() + get(&self.in_hand),
+        let lying = lying().counts();
+        let mut books = Accounting {
+            dead_lettered: lock(&self.dead_by_code).clone(),
+            dropped: lock(&self.dropped_by_code).clone(),
+            ..Accounting::default()
+        };
+        for (class, (row, lying)) in books.by_class.iter_mut().zip(lying).enumerate() {
+            *row = self.row(class, lying);
+        }
+        books.submitted = books.sum(|class| class.submitted);
+        books.accepted = books.sum(|class| class.accepted);
+        books.refused = books.sum(|class| class.refused);
+        books.delivered = books.sum(|class| class.delivered);
+        books.expired = books.sum(|class| class.expired);
+        books.in_flight = books.sum(|class| class.in_flight);
+        books
+    }
+
+    fn row(&self, class: usize, lying: u64) -> ClassBooks {
+        let (accepted, refused) = (self.accepted.get(class), self.refused.get(class));
+        ClassBooks {
+            submitted: accepted + refused,
+            refused,
+            accepted,
+            delivered: self.delivered.get(class),
+            expired: self.expired.get(class),
+            dead_lettered: self.dead.get(class),
+            dropped: self.dropped.get(class),
+            in_flight: lying + self.in_hand.get(class),
         }
     }
 }
 
 impl Moves<'_> {
     /// Messages came in and are in the hand of the operation.
-    pub(crate) fn accept(&self, messages: u64) {
-        add(&self.ledger.submitted, messages);
-        add(&self.ledger.accepted, messages);
-        add(&self.ledger.in_hand, messages);
+    pub(crate) fn accept(&self, messages: impl Into<Tally>) {
+        let messages = messages.into();
+        self.ledger.accepted.add(messages);
+        self.ledger.in_hand.add(messages);
     }
 
     /// Messages were turned away.
-    pub(crate) fn refuse(&self, messages: u64) {
-        add(&self.ledger.submitted, messages);
-        add(&self.ledger.refused, messages);
+    pub(crate) fn refuse(&self, messages: impl Into<Tally>) {
+        self.ledger.refused.add(messages.into());
     }
 
     /// Messages were taken up from where they lay.
-    pub(crate) fn pick_up(&self, messages: usize) {
-        add(&self.ledger.in_hand, messages as u64);
+    pub(crate) fn pick_up(&self, messages: impl Into<Tally>) {
+        self.ledger.in_hand.add(messages.into());
     }
 
     /// Messages were laid down somewhere.
-    pub(crate) fn lay_down(&self, messages: usize) {
-        self.ledger.in_hand.fetch_sub(messages as u64, Ordering::Relaxed);
+    pub(crate) fn lay_down(&self, messages: impl Into<Tally>) {
+        self.ledger.in_hand.sub(messages.into());
     }
 
     /// Messages that lay in a turn reached their receiver.
-    pub(crate) fn deliver(&self, messages: usize) {
-        add(&self.ledger.delivered, messages as u64);
+    pub(crate) fn deliver(&self, messages: impl Into<Tally>) {
+        self.ledger.delivered.add(messages.into());
     }
 
     /// A message in hand expired.
-    pub(crate) fn expire(&self) {
-        self.lay_down(1);
-        add(&self.ledger.expired, 1);
+    pub(crate) fn expire(&self, message: &Envelope) {
+        self.lay_down(message);
+        self.ledger.expired.add(message.into());
     }
 
     /// A message in hand became a dead letter.
-    pub(crate) fn bury(&self, code: Code) {
-        self.lay_down(1);
-        *lock(&self.ledger.dead).entry(code).or_insert(0) += 1;
+    pub(crate) fn bury(&self, message: &Envelope, code: Code) {
+        self.lay_down(message);
+        self.ledger.dead.add(message.into());
+        *lock(&self.ledger.dead_by_code).entry(code).or_insert(0) += 1;
     }
-}
 
-fn add(counter: &AtomicU64, number: u64) {
-    counter.fetch_add(number, Ordering::Relaxed);
+    /// A message in hand is lost, because the server ends.
+    pub(crate) fn lose(&self, message: &Envelope, code: Code) {
+        self.lay_down(message);
+        self.ledger.dropped.add(message.into());
+        *lock(&self.ledger.dropped_by_code).entry(code).or_insert(0) += 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use caxton_abi::{Header, Payload};
+
     use super::*;
+
+    fn of_class(class: u8) -> Envelope {
+        Envelope::new(Header { class, ..Header::default() }, Payload::EMPTY)
+    }
 
     #[test]
     fn the_sum_holds_while_messages_are_in_a_hand() {
         let ledger = Ledger::default();
-        ledger.open().accept(3);
-        ledger.open().refuse(1);
-        ledger.open().lay_down(1);
-        ledger.open().bury(Code::POISON);
-        let books = ledger.balance(|| 1);
+        let message = of_class(class::ACKED);
+        ledger.open().accept(Tally::new(class::ACKED, 3));
+        ledger.open().refuse(&message);
+        ledger.open().lay_down(&message);
+        ledger.open().bury(&message, Code::POISON);
+        let books = ledger.balance(|| Tally::new(class::ACKED, 1));
         assert_eq!((books.in_flight, books.dead()), (2, 1));
+        assert_eq!(books.by_class[usize::from(class::ACKED)].accepted, 3);
         assert!(books.holds());
     }
 
     #[test]
     fn a_vanished_message_breaks_the_sum() {
         let ledger = Ledger::default();
-        ledger.open().accept(1);
-        ledger.open().lay_down(1);
-        assert!(!ledger.balance(|| 0).holds());
+        ledger.open().accept(&of_class(0));
+        ledger.open().lay_down(&of_class(0));
+        assert!(!ledger.balance(Tally::default).holds());
+    }
+
+    #[test]
+    fn a_message_that_changes_its_class_breaks_the_sum_of_the_classes() {
+        let ledger = Ledger::default();
+        ledger.open().accept(&of_class(class::ACKED));
+        ledger.open().lay_down(&of_class(class::ACKED));
+        let books = ledger.balance(|| Tally::new(class::VOLATILE, 1));
+        assert!(books.total().holds());
+        assert!(!books.holds());
+    }
+
+    #[test]
+    fn a_dropped_message_that_was_not_volatile_breaks_the_sum() {
+        let ledger = Ledger::default();
+        for class in [class::VOLATILE, class::ACKED] {
+            ledger.open().accept(&of_class(class));
+            ledger.open().lose(&of_class(class), Code::SHUTTING_DOWN);
+            assert_eq!(ledger.balance(Tally::default).holds(), class == class::VOLATILE);
+        }
     }
 }

@@ -29,6 +29,13 @@ pub(crate) enum Work {
     Timer(u32),
 }
 
+impl Work {
+    /// True for a turn that is only there for its messages.
+    pub(crate) fn takes_messages(self) -> bool {
+        matches!(self, Self::Batch | Self::Retry)
+    }
+}
+
 /// A turn that is to be run; dropping it instead strands the agent.
 #[must_use = "run it and give the result to `Bus::finish`"]
 pub struct Activation {

@@ -22,6 +22,11 @@ pub trait Directory: Send + Sync {
     fn intern(&self, text: &str) -> u32;
     /// The text of a symbol.
     fn symbol_name(&self, symbol: u32) -> Option<String>;
+    /// Why a message of a class would be refused right now, as far as that is known: the receiver's mailbox is full, or
+    /// no store takes durable messages. Zero stands for several receivers. Cheap while nothing is full.
+    fn refuses(&self, _receiver: u32, _class: u8) -> Option<Code> {
+        None
+    }
 }
 
 /// How a new instance is told who it is.

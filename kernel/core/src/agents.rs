@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use caxton_abi::{Code, EventName};
+use caxton_abi::{Code, Envelope, EventName};
 
 use crate::{
     agent::BodyFactory,
     bus::Bus,
-    cell::{Cell, Desk, Run},
+    cell::{Cell, Run},
     error::Refusal,
-    flow::{Begun, Flow, Place},
+    flow::{Flow, Place},
     forwarding::Target,
-    limits::Limits,
+    lineage::Lineage,
     names,
-    outlet::{Outlet, OutletDesk},
+    outlet::Outlet,
     port::EndpointRef,
     registry::{AgentSpec, AgentView, Registry},
+    revision::Blueprint,
     schedule::placed,
-    supervisor::Intensity,
     sync::{lock, read, write},
+    tally::Tally,
     time::Time,
-    timer::Key,
+    versions::not_found,
 };
 
 impl Bus {
@@ -32,15 +33,13 @@ impl Bus {
     pub fn deploy(&self, spec: AgentSpec, factory: Arc<dyn BodyFactory>, now: Time) -> Result<u32, Refusal> {
         let (name, address) = self.take_name(&spec.name)?;
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
-        let (cell, begun) = self.register(&flow, spec, name, address, factory)?;
-        flow.agent_event(EventName::AGENT_STATE, address, Code::NONE, "starting".to_owned());
-        flow.finish_switch(begun);
-        flow.queue(cell);
+        let registry = write(&self.lookup.registry);
+        self.found(&mut flow, registry, Blueprint { spec, factory }, name, address)?;
         flow.settle();
         Ok(address)
     }
 
-    fn take_name(&self, name: &str) -> Result<(String, u32), Refusal> {
+    pub(crate) fn take_name(&self, name: &str) -> Result<(String, u32), Refusal> {
         let full = self.full_name(name).map_err(|code| Refusal::new(code, invalid_name(name)))?;
         if names::has_scheme(&full) {
             return Err(Refusal::new(Code::NAME_INVALID, routed_name(name)));
@@ -55,43 +54,14 @@ impl Bus {
         Ok((full, address))
     }
 
-    /// Gives the name to a new agent; the caller finishes the switch to it.
-    fn register(
-        &self,
-        flow: &Flow<'_>,
-        spec: AgentSpec,
-        name: String,
-        address: u32,
-        factory: Arc<dyn BodyFactory>,
-    ) -> Result<(Arc<Cell>, Begun), Refusal> {
-        let ids = self.fork_ids().ok_or_else(|| Refusal::new(Code::INTERNAL, "no source of ids"))?;
-        let mut registry = write(&self.lookup.registry);
-        let replaces = self.check_vacancy(&registry, &name, address)?;
-        let limits = match spec.mailbox_messages_max {
-            Some(mailbox_messages_max) => {
-                Arc::new(Limits { mailbox_messages_max, ..Limits::clone(&self.limits) })
-            }
-            None => Arc::clone(&self.limits),
-        };
-        let intensity = spec.restart_intensity.unwrap_or(Intensity::of(&limits));
-        let config = spec.config.as_slice().into();
-        let number = registry.next_number();
-        let desk = Desk::new(intensity, ids).into();
-        let cell = Arc::new(Cell { address, number, name, spec, config, factory, limits, desk });
-        registry.agents.insert(address, Arc::clone(&cell));
-        flow.forget_timers(address);
-        flow.agent_changed(cell.entry(true));
-        let begun = flow.begin_switch(address, Some(Target::Agent(Arc::clone(&cell))));
-        drop(registry);
-        if !replaces {
-            write(&self.lookup.names).hold(address);
-        }
-        Ok((cell, begun))
-    }
-
     /// True when a failed agent has the name, which a new one may replace.
-    fn check_vacancy(&self, registry: &Registry, name: &str, address: u32) -> Result<bool, Refusal> {
-        let failed = registry.agents.get(&address).map(|cell| lock(&cell.desk).life.has_failed());
+    pub(crate) fn check_vacancy(
+        &self,
+        registry: &Registry,
+        name: &str,
+        address: u32,
+    ) -> Result<bool, Refusal> {
+        let failed = registry.agents.get(&address).map(|lineage| lineage.has_failed());
         if failed == Some(false) || registry.outlets.contains_key(&address) {
             let detail = format!("the name `{name}` is taken: choose another, or delete its agent first");
             return Err(Refusal::new(Code::AGENT_EXISTS, detail));
@@ -110,76 +80,55 @@ impl Bus {
     /// # Errors
     /// [`Code::AGENT_NOT_FOUND`] when there is none of that name, or it is being removed already.
     pub fn remove(&self, name: &str, now: Time) -> Result<(), Refusal> {
-        let cell = self.cell(name).ok_or_else(|| not_found(name))?;
+        let lineage = self.lineage(name)?;
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         let moves = self.ledger.open();
         let registry = read(&self.lookup.registry);
-        let mut desk = lock(&cell.desk);
-        let failed = desk.life.has_failed();
-        if !desk.life.drain() && !failed {
+        let mut roster = lock(&lineage.roster);
+        if std::mem::replace(&mut roster.leaving, true) || !registry.has(&lineage) {
             return Err(not_found(name));
         }
-        let mut messages: Vec<_> = desk.retry.drain(..).collect();
-        messages.extend(desk.mailbox.close(Code::AGENT_STOPPED));
-        moves.pick_up(messages.len());
-        desk.due.clear();
-        let runs = desk.run == Run::Running;
-        drop(desk);
-        if registry.has(&cell) {
-            flow.agent_changed(cell.entry(false));
-        }
+        let face = roster.serving().map(|serving| lineage.entry(serving, false));
+        let leaving: Vec<_> = roster.versions.iter().map(|version| leave(&version.cell)).collect();
+        drop(roster);
+        moves.pick_up(Tally::of(leaving.iter().flat_map(|leaving| &leaving.messages)));
+        face.into_iter().for_each(|entry| flow.agent_changed(entry));
         drop(registry);
         drop(moves);
-        let dead = |message| placed(message, Place::Dead(Code::AGENT_STOPPED));
-        flow.later(messages.into_iter().map(dead).collect());
-        if !failed {
+        if !leaving.iter().all(|leaving| leaving.failed) {
             let text = "draining".to_owned();
-            flow.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, text);
-            flow.agent_lost(cell.address, Code::AGENT_STOPPED, Vec::new());
+            flow.agent_event(EventName::AGENT_STATE, lineage.address, Code::NONE, text);
         }
-        // The turn in which an agent failed is its last, though it may not be settled yet.
-        let stopped = (failed || !runs) && self.stop(&mut flow, &cell);
+        self.bury_and_stop(&mut flow, &lineage, leaving);
         flow.settle();
-        // Of two removals of a failed agent, the slower one finds it gone or replaced.
-        if failed && !stopped { Err(not_found(name)) } else { Ok(()) }
+        Ok(())
     }
 
-    /// Takes an agent out that no turn runs any more; false when it is out already, or another one has its name.
-    pub(crate) fn stop(&self, flow: &mut Flow<'_>, cell: &Arc<Cell>) -> bool {
-        let mut desk = lock(&cell.desk);
-        desk.life.stop();
-        let body = desk.body.take();
-        drop(desk);
-        drop(body);
-        let mut registry = write(&self.lookup.registry);
-        if !registry.has(cell) {
-            return false;
+    fn bury_and_stop(&self, flow: &mut Flow<'_>, lineage: &Lineage, leaving: Vec<Leaving>) {
+        let failed = leaving.iter().all(|leaving| leaving.failed);
+        let mut idle = Vec::new();
+        for Leaving { cell, messages, runs, .. } in leaving {
+            let dead = |message| placed(message, Place::Dead(Code::AGENT_STOPPED));
+            flow.later(messages.into_iter().map(dead).collect());
+            idle.extend((!runs).then_some(cell));
         }
-        registry.agents.remove(&cell.address);
-        flow.forget_timers(cell.address);
-        let begun = flow.begin_switch(cell.address, None);
-        drop(registry);
-        write(&self.lookup.names).let_go(cell.address);
-        flow.finish_switch(begun);
-        flow.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, "stopped".to_owned());
-        true
-    }
-
-    fn cell(&self, name: &str) -> Option<Arc<Cell>> {
-        let full = self.full_name(name).ok()?;
-        let address = read(&self.lookup.names).address(&full)?;
-        read(&self.lookup.registry).agents.get(&address).cloned()
+        if !failed {
+            flow.agent_lost(lineage.address, Code::AGENT_STOPPED, Vec::new());
+        }
+        for cell in idle {
+            self.stop(flow, &cell);
+        }
     }
 
     /// Every agent, in the order in which they came.
     pub fn agents(&self) -> Vec<AgentView> {
-        let cells = read(&self.lookup.registry).in_order();
-        cells.iter().map(|cell| cell.view()).collect()
+        let lineages = read(&self.lookup.registry).in_order();
+        lineages.iter().filter_map(|lineage| lineage.view(&self.judge(Time::ZERO))).collect()
     }
 
     /// One agent.
     pub fn agent(&self, name: &str) -> Option<AgentView> {
-        self.cell(name).map(|cell| cell.view())
+        self.lineage(name).ok()?.view(&self.judge(Time::ZERO))
     }
 
     /// Claims a name for an endpoint; `owner` is the host's number for the plugin. Messages that wait for the name go
@@ -190,8 +139,7 @@ impl Bus {
     pub fn claim(&self, name: &str, owner: u32, endpoint: EndpointRef, now: Time) -> Result<u32, Refusal> {
         let (full, address) = self.take_name(name)?;
         let limits = Arc::clone(&self.limits);
-        let desk = OutletDesk::default().into();
-        let outlet = Arc::new(Outlet { owner, endpoint, limits, desk });
+        let outlet = Arc::new(Outlet::new(owner, endpoint, limits));
         let mut registry = write(&self.lookup.registry);
         if registry.agents.contains_key(&address) || registry.outlets.contains_key(&address) {
             let detail = format!("the name `{full}` is taken: claim another");
@@ -215,7 +163,7 @@ impl Bus {
         let mut registry = write(&self.lookup.registry);
         let Some(outlet) = registry.outlets.remove(&address) else { return };
         let messages = lock(&outlet.desk).mailbox.close(Code::AGENT_STOPPED);
-        moves.pick_up(messages.len());
+        moves.pick_up(&messages);
         let begun = flow.begin_switch(address, None);
         drop(registry);
         drop(moves);
@@ -226,16 +174,56 @@ impl Bus {
         flow.settle();
     }
 
+    /// Hands a claimed address to another endpoint of the same owner. What waits goes to it in order, after the call that
+    /// is under way, unless that hangs. False when the address is not claimed.
+    pub fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay, now: Time) -> bool {
+        let outlet = read(&self.lookup.registry).outlets.get(&address).cloned();
+        let Some(outlet) = outlet else { return false };
+        outlet.transfer(endpoint);
+        if under_way == UnderWay::Abandoned {
+            let mut flow = Flow::new(self, self.run_queue.workers(), now);
+            let mut desk = lock(&outlet.desk);
+            desk.abandoned += 1;
+            desk.draining = true;
+            drop(desk);
+            flow.empty(&outlet);
+            flow.settle();
+        }
+        true
+    }
+
     /// Who claimed an address; `None` for agents and unclaimed names.
     pub fn owner_of(&self, address: u32) -> Option<u32> {
         read(&self.lookup.registry).outlets.get(&address).map(|outlet| outlet.owner)
     }
 }
 
-impl Flow<'_> {
-    pub(crate) fn forget_timers(&self, address: u32) {
-        lock(self.timers()).cancel_owner(Key::Agent(address, 0));
-    }
+/// What becomes of a call of the endpoint that an address is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnderWay {
+    /// It ends, then the next endpoint is called.
+    Ends,
+    /// It hangs; the next endpoint is called at once.
+    Abandoned,
+}
+
+/// A version of an agent that is being removed.
+struct Leaving {
+    cell: Arc<Cell>,
+    messages: Vec<Envelope>,
+    failed: bool,
+    /// A turn of it runs and may commit; the turn in which it failed is its last, though it may not be settled yet.
+    runs: bool,
+}
+
+fn leave(cell: &Arc<Cell>) -> Leaving {
+    let mut desk = lock(&cell.desk);
+    desk.life.drain();
+    let failed = desk.life.has_failed();
+    let mut messages: Vec<_> = desk.retry.drain(..).collect();
+    messages.extend(desk.mailbox.close(Code::AGENT_STOPPED));
+    desk.due.clear();
+    Leaving { cell: Arc::clone(cell), messages, failed, runs: !failed && desk.run == Run::Running }
 }
 
 fn invalid_name(name: &str) -> String {
@@ -246,10 +234,6 @@ fn routed_name(name: &str) -> String {
     format!(
         "`{name}` is a name that the router resolves: use one without a colon, and join groups and offer capabilities in the manifest"
     )
-}
-
-fn not_found(name: &str) -> Refusal {
-    Refusal::new(Code::AGENT_NOT_FOUND, format!("no agent `{name}`: list them with `caxton get agents`"))
 }
 
 #[cfg(test)]
@@ -281,7 +265,7 @@ mod tests {
         let spec = AgentSpec { name: "bob".to_owned(), ..AgentSpec::default() };
         bus.deploy(spec.clone(), Arc::new(Broken), now).unwrap();
         bus.finish(bus.next(0, now).unwrap().run(), now);
-        let failed = bus.cell("bob").unwrap();
+        let failed = bus.lineage("bob").unwrap().serving().unwrap();
         let address = bus.deploy(spec, Arc::new(Broken), now).unwrap();
         bus.stop(&mut Flow::new(&bus, 0, now), &failed);
         assert_eq!(bus.agent("bob").unwrap().state, "starting");

@@ -2,33 +2,32 @@
 //!
 //! Each operation is a [`Flow`]: it moves messages under short locks and calls ports without any lock.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use {std::collections::BTreeMap, std::sync::Arc};
 
 use caxton_abi::{
     Code, Envelope, Signal, Uid,
     port::{Outcome, RouteUpdate},
 };
 
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, RwLock};
 use crate::{
     accounting::{Accounting, Ledger},
     agent::Directory,
-    dead_letter::{DeadLetter, DeadLetters},
+    dead_letter::DeadLetters,
     directory::Lookup,
     error::Refusal,
     flow::{Changes, Door, Flow, Watch},
+    held::Closed,
     ids::IdSource,
     limits::Limits,
     names,
     port::{ProtocolRef, RouterRef, Wake},
+    retry::RetryRoom,
     run_queue::RunQueue,
+    sightings::Sightings,
     signal::Rings,
     sync::{lock, read, write},
+    tickets::Tickets,
     time::Time,
     timer::Timers,
 };
@@ -61,7 +60,14 @@ pub struct Bus {
     pub(crate) running: AtomicUsize,
     pub(crate) rings: Rings,
     pub(crate) dead_letters: Mutex<DeadLetters>,
+    pub(crate) retries: Mutex<RetryRoom>,
+    pub(crate) sightings: Mutex<Sightings>,
+    pub(crate) tickets: Tickets,
+    /// The server ends: nothing is taken any more.
+    pub(crate) closed: AtomicBool,
     pub(crate) watch: RwLock<Watch>,
+    /// Conversations that protocols closed last.
+    pub(crate) closed_conversations: Mutex<Closed>,
     pub(crate) router: RwLock<Option<RouterRef>>,
     pub(crate) changes: Mutex<Changes>,
     /// One source for each lane; the last one is for callers that are no workers.
@@ -90,6 +96,10 @@ impl Bus {
             platform,
             ams,
             content_in_signals,
+            retries: Mutex::default(),
+            sightings: Mutex::new(Sightings::new(limits.duplicates_max)),
+            tickets: Tickets::new(Arc::clone(&lookup.durable_refusal)),
+            closed: AtomicBool::new(false),
             lookup: Arc::new(lookup),
             ledger: Ledger::default(),
             timers: Mutex::default(),
@@ -98,6 +108,7 @@ impl Bus {
             rings: Rings::new(lanes, limits.signals_ring_max),
             dead_letters: Mutex::new(DeadLetters::new(limits.dead_letters_max, limits.dead_letter_bytes_max)),
             watch: RwLock::default(),
+            closed_conversations: Mutex::default(),
             router: RwLock::default(),
             changes: Mutex::default(),
             ids,
@@ -152,7 +163,8 @@ impl Bus {
         self.ids.last().map(|ids| lock(ids).fork())
     }
 
-    /// Takes messages of endpoints and edges; one outcome each. Whose name a sender may use is not checked here: the
+    /// Takes messages of endpoints and edges; one outcome each. Durable ones are refused with
+    /// [`Code::CLASS_NEEDS_WAIT`]: see [`Bus::submit_and_wait`]. An id that a sender chose is taken once. Whose name a sender may use is not checked here: the
     /// host's desk of each plugin lets only addresses through that the plugin claimed. A message whose `receiver` is zero
     /// goes to every receiver of its `extra`.
     pub fn submit(&self, messages: Vec<Envelope>, now: Time) -> Vec<Outcome> {
@@ -163,18 +175,16 @@ impl Bus {
     }
 
     /// Sets, replaces or (with `None`) suspends a protocol port. While it is suspended, messages of its protocols
-    /// become dead letters with [`Code::PLUGIN_UNAVAILABLE`]; its timers wait.
+    /// become dead letters with [`Code::PLUGIN_UNAVAILABLE`]; its timers wait. What is set while the port is held counts
+    /// from [`Bus::release_protocol`] on.
     pub fn set_protocol(&self, port: u32, protocol: Option<ProtocolRef>) {
         let tokens = protocol.as_ref().map(|protocol| protocol.protocols()).unwrap_or_default();
         let symbols: Vec<_> =
             tokens.iter().map(|text| self.lookup.intern(text)).filter(|symbol| *symbol != 0).collect();
-        let present = protocol.is_some();
-        let held = write(&self.watch).set(port, protocol, &symbols);
-        if present {
-            let mut timers = lock(&self.timers);
-            for token in held {
-                timers.set(crate::timer::Key::Protocol(port, token), Time::ZERO);
-            }
+        let missed = write(&self.watch).set(port, protocol, &symbols);
+        let mut timers = lock(&self.timers);
+        for token in missed {
+            timers.set(crate::timer::Key::Protocol(port, token), Time::ZERO);
         }
     }
 
@@ -191,9 +201,10 @@ impl Bus {
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         if present {
             let registry = read(&self.lookup.registry);
-            lock(&self.changes).restart(registry.in_order().iter().filter_map(|cell| {
+            lock(&self.changes).restart(registry.in_order().iter().filter_map(|lineage| {
+                let cell = lineage.serving()?;
                 let present = lock(&cell.desk).life.takes_messages();
-                present.then(|| cell.entry(true))
+                present.then(|| lineage.entry(&cell, true))
             }));
             drop(registry);
             flow.ask_again();
@@ -222,10 +233,11 @@ impl Bus {
 
     /// The books, balanced at one instant. Does not wait for turns.
     pub fn accounting(&self) -> Accounting {
-        self.ledger.balance(|| {
-            let lying = read(&self.lookup.registry).lying() + lock(&self.lookup.pending).len();
-            lying as u64
-        })
+        let books = self.ledger.balance(|| {
+            let parked = lock(&self.lookup.pending).lying() + lock(&self.retries).lying();
+            read(&self.lookup.registry).lying() + parked + read(&self.watch).holds.lying()
+        });
+        Accounting { dead_letters_forgotten: lock(&self.dead_letters).forgotten(), ..books }
     }
 
     /// True when no message is in flight, and no agent runs or waits to run. Timers may still be set.
@@ -233,11 +245,6 @@ impl Bus {
         self.run_queue.is_empty()
             && self.running.load(Ordering::Acquire) == 0
             && self.accounting().in_flight == 0
-    }
-
-    /// The newest dead letters, newest first.
-    pub fn dead_letters(&self, limit: usize) -> Vec<DeadLetter> {
-        lock(&self.dead_letters).newest(limit)
     }
 
     /// Appends all signals since the last call, in order for each worker.

@@ -1,31 +1,35 @@
-//! One agent in the kernel: what is fixed at deployment, and its desk behind one small lock.
+//! One version of an agent in the kernel: what is fixed at deployment, and its desk behind one small lock.
 //!
 //! The desk counts what lies in a running turn, so a balance needs not wait for it. An agent is queued at most once and
 //! runs on one worker at a time; [`Run`] is what ensures both.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-};
+use {std::collections::VecDeque, std::sync::Arc, std::sync::Weak};
 
 use caxton_abi::Envelope;
 
+use crate::sync::Mutex;
 use crate::{
-    agent::{AgentBody, BodyFactory, State},
+    activation::Work,
+    agent::{AgentBody, BodyFactory},
+    held::Held,
     ids::IdSource,
     lifecycle::Life,
     limits::Limits,
+    lineage::{Lineage, SharedState},
     mailbox::Mailbox,
     registry::AgentSpec,
     supervisor::{Intensity, Supervisor},
+    tally::Tally,
 };
 
-/// An agent.
+/// A version of an agent.
 pub(crate) struct Cell {
     pub(crate) address: u32,
-    /// Counts deployments, for stable orders.
-    pub(crate) number: u64,
-    pub(crate) name: String,
+    /// Its number among the versions of its agent, from 1.
+    pub(crate) version: u32,
+    /// The agent as a whole; it owns its versions.
+    pub(crate) lineage: Weak<Lineage>,
+    pub(crate) state: Arc<SharedState>,
     pub(crate) spec: AgentSpec,
     pub(crate) config: Arc<[u8]>,
     pub(crate) factory: Arc<dyn BodyFactory>,
@@ -40,17 +44,23 @@ pub(crate) struct Desk {
     pub(crate) mailbox: Mailbox,
     /// Messages of a turn that did not commit, to be handed out one by one before the mailbox.
     pub(crate) retry: VecDeque<Envelope>,
-    /// Messages in the turn that runs.
-    pub(crate) in_turn: usize,
+    /// Messages in the turn that runs, or that waits for the store.
+    pub(crate) in_turn: Tally,
+    /// A turn whose hand-outs the store has counted, to begin before anything else.
+    pub(crate) prepared: Option<(Work, Vec<Envelope>)>,
     /// Absent while a turn runs and while no instance exists.
     pub(crate) body: Option<Box<dyn AgentBody>>,
-    pub(crate) state: Arc<State>,
     pub(crate) ids: Option<IdSource>,
     /// Tokens of timers that are due.
     pub(crate) due: VecDeque<u32>,
     /// The last turn was a timer's, so that messages and timers take turns.
     pub(crate) timer_was_last: bool,
     pub(crate) supervisor: Supervisor,
+    /// Its next instance is not made before its timer.
+    pub(crate) rests: bool,
+    /// Other versions live beside it, so the lineage says where a message goes.
+    pub(crate) divided: bool,
+    pub(crate) held: Held,
     pub(crate) memory_bytes: u64,
     pub(crate) turns: u64,
     pub(crate) received: u64,
@@ -75,13 +85,16 @@ impl Desk {
             run: Run::Queued,
             mailbox: Mailbox::default(),
             retry: VecDeque::new(),
-            in_turn: 0,
+            in_turn: Tally::default(),
+            prepared: None,
             body: None,
-            state: Arc::default(),
             ids: Some(ids),
             due: VecDeque::new(),
             timer_was_last: false,
             supervisor: Supervisor::new(intensity),
+            rests: false,
+            divided: false,
+            held: Held::default(),
             memory_bytes: 0,
             turns: 0,
             received: 0,
@@ -90,12 +103,15 @@ impl Desk {
     }
 
     /// Messages that lie here.
-    pub(crate) fn lying(&self) -> usize {
-        self.mailbox.len() + self.retry.len() + self.in_turn
+    pub(crate) fn lying(&self) -> Tally {
+        self.mailbox.lying() + Tally::of(&self.retry) + self.in_turn
     }
 
     /// True when a turn could begin.
     pub(crate) fn has_work(&self) -> bool {
+        if self.rests {
+            return false;
+        }
         self.life.needs_instance()
             || self.life.takes_messages()
                 && !(self.mailbox.is_empty() && self.retry.is_empty() && self.due.is_empty())

@@ -176,6 +176,10 @@ impl ConversationLog {
             N::CONVERSATION_CLOSED => (EntryKind::Closed, Fate::InFlight),
             _ => return,
         };
+        // A flood of refusals must not push out the conversations that are worth looking at.
+        if fate == Fate::Refused && !self.conversations.contains_key(&signal.conversation) {
+            return;
+        }
         let events_max = self.limits.conversation_events_max;
         let order = &mut self.order;
         let conversation = self.conversations.entry(signal.conversation).or_insert_with(|| {

@@ -1,9 +1,10 @@
 //! The tables that answer questions of names: addresses, symbols, the forwarding table and the registry.
 
-use std::sync::{Mutex, RwLock};
+use {std::sync::Arc, std::sync::atomic::AtomicU16};
 
-use caxton_abi::Code;
+use caxton_abi::{Code, class};
 
+use crate::sync::{AtomicUsize, Mutex, Ordering, RwLock};
 use crate::{
     agent::Directory,
     forwarding::{Table, Target},
@@ -23,6 +24,10 @@ pub(crate) struct Lookup {
     pub(crate) pending: Mutex<Pending>,
     pub(crate) table: RwLock<Table>,
     pub(crate) symbols: RwLock<Symbols>,
+    /// Mailboxes that refused a message and gave none out since.
+    pub(crate) full: Arc<AtomicUsize>,
+    /// Why durable messages are not taken; zero when they are.
+    pub(crate) durable_refusal: Arc<AtomicU16>,
 }
 
 impl Lookup {
@@ -34,6 +39,8 @@ impl Lookup {
             pending: Mutex::default(),
             table: RwLock::default(),
             symbols: RwLock::new(Symbols::new(limits.symbols_max, limits.symbol_bytes_max)),
+            full: Arc::default(),
+            durable_refusal: Arc::default(),
         }
     }
 
@@ -56,8 +63,8 @@ impl Lookup {
 
     fn with_label(&self, name: &str) -> Vec<u32> {
         let Some((scheme, label)) = name.split_once(':') else { return Vec::new() };
-        let cells = read(&self.registry).in_order();
-        let takes = cells.into_iter().filter(|cell| {
+        let lineages = read(&self.registry).in_order();
+        let takes = lineages.iter().filter_map(|lineage| lineage.serving()).filter(|cell| {
             let labels = match scheme {
                 "capability" => &cell.spec.capabilities,
                 "group" => &cell.spec.groups,
@@ -108,5 +115,27 @@ impl Directory for Lookup {
 
     fn symbol_name(&self, symbol: u32) -> Option<String> {
         read(&self.symbols).text(symbol).map(str::to_owned)
+    }
+
+    fn refuses(&self, receiver: u32, class: u8) -> Option<Code> {
+        let durable = Code(self.durable_refusal.load(Ordering::Acquire));
+        if class == class::DURABLE && !durable.is_none() {
+            return Some(durable);
+        }
+        // Acked messages wait for room.
+        if class == class::ACKED || self.full.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let target = read(&self.table).get(&receiver).cloned()?;
+        let is_full = match target {
+            Target::Agent(cell) => {
+                // Beside other versions it depends on the conversation.
+                let desk = lock(&cell.desk);
+                !desk.divided && desk.mailbox.is_full(&cell.limits)
+            }
+            Target::Outlet(outlet) => lock(&outlet.desk).mailbox.is_full(&outlet.limits),
+            Target::Route(_) => false,
+        };
+        is_full.then_some(Code::MAILBOX_FULL)
     }
 }

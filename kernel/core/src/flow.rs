@@ -1,7 +1,7 @@
 //! One operation on the bus, from its cause to its last consequence.
 //!
 //! ```text
-//! enter ─▶ place ─▶ observe (protocol port) ─▶ put: mailbox · outlet · parked · expired · dead letter
+//! enter ─▶ place ─▶ observe (protocol port) ─▶ put: mailbox · outlet · parked · to be tried again · expired · dead letter
 //!   ▲                                            │
 //!   └── failures, messages that protocols send ──┴── notices ─▶ protocol port, or the kernel's own failure
 //! ```
@@ -9,22 +9,28 @@
 //! Consequences are steps in a list, not recursion. Ports are called without locks; a port that calls the bus starts a
 //! flow of its own. Failures never beget failures, so every flow ends.
 
+mod again;
 mod door;
+mod end;
 mod find;
+mod hand_over;
+mod hold;
 mod monitor;
 mod notice;
 mod place;
 mod route;
 
-pub(crate) use door::Door;
+pub(crate) use door::{Door, Entry};
 pub(crate) use monitor::Watch;
-pub(crate) use route::{Begun, Changes};
+pub(crate) use route::Changes;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use caxton_abi::{Code, Envelope, EventName, Header, Signal, port::Observation};
 
-use crate::{bus::Bus, cell::Cell, forwarding::Slot, outlet::Outlet, signal, sync::lock, time::Time};
+use crate::{
+    bus::Bus, cell::Cell, forwarding::Slot, outlet::Outlet, signal, store::Change, sync::lock, time::Time,
+};
 
 /// An operation that runs.
 pub(crate) struct Flow<'a> {
@@ -36,6 +42,10 @@ pub(crate) struct Flow<'a> {
     notices: Vec<Notice>,
     outlets: Vec<Arc<Outlet>>,
     unresolved: Vec<u32>,
+    /// What the store is to be told when the operation is through.
+    ends: Vec<Change>,
+    /// The held port that this operation lets go on.
+    passing: Option<u32>,
 }
 
 /// A consequence that is still to be worked out.
@@ -46,6 +56,8 @@ enum Step {
     Place(Vec<Placed>),
     /// Every protocol is told.
     Broadcast(Box<Observation>),
+    /// Acked messages for a receiver are tried again.
+    Again(u32),
 }
 
 /// An undeliverable message of whose fate somebody is to be told.
@@ -72,6 +84,8 @@ pub(crate) enum Place {
     Dead(Code),
     /// To the dead letters without a word: a protocol withheld it.
     Withheld(Code),
+    /// It waits to be tried again; zero when others wait before it.
+    Retry(Code),
     /// Its reply-by passed.
     Expired,
 }
@@ -87,6 +101,8 @@ impl<'a> Flow<'a> {
             notices: Vec::new(),
             outlets: Vec::new(),
             unresolved: Vec::new(),
+            ends: Vec::new(),
+            passing: None,
         }
     }
 
@@ -103,6 +119,7 @@ impl<'a> Flow<'a> {
                 break;
             }
         }
+        self.tell_store();
         self.record();
     }
 
@@ -113,6 +130,7 @@ impl<'a> Flow<'a> {
             }
             Step::Place(placed) => self.place(placed),
             Step::Broadcast(observation) => self.broadcast(&observation),
+            Step::Again(receiver) => self.try_again(receiver),
         }
     }
 
@@ -120,6 +138,42 @@ impl<'a> Flow<'a> {
     pub(crate) fn later(&mut self, placed: Vec<Placed>) {
         if !placed.is_empty() {
             self.steps.push_back(Step::Place(placed));
+        }
+    }
+
+    /// The pause before a new instance is over.
+    fn restart(&mut self, address: u32, version: u32) {
+        let Some(cell) = self.bus.version(address, version) else { return };
+        let mut desk = lock(&cell.desk);
+        desk.rests = false;
+        let queue = desk.enqueue();
+        drop(desk);
+        if queue {
+            self.queue(cell);
+        }
+    }
+
+    /// Notes conversations that a protocol closed, or opened again by a further call.
+    fn note_end(&self, action: &caxton_abi::port::Action) {
+        let (kind, id) = (action.kind, action.envelope.head.conversation);
+        if kind == caxton_abi::port::action::CLOSED {
+            lock(&self.bus.closed_conversations).note(id, self.bus.limits.conversations_closed_max);
+        } else if action.text.starts_with("- > ") {
+            lock(&self.bus.closed_conversations).reopen(id);
+        }
+    }
+
+    /// Tells every protocol that a version of an agent lost its instance or left: what it promised in these
+    /// conversations is void, and nothing else of the agent's.
+    pub(crate) fn conversations_lost(&mut self, address: u32, code: Code, lost: Vec<caxton_abi::Uid>) {
+        for conversation in lost {
+            let head = Header { sender: address, conversation, ..Header::default() };
+            self.steps.push_back(Step::Broadcast(Box::new(Observation {
+                kind: caxton_abi::port::observed::AGENT_LOST,
+                code,
+                envelope: Envelope::new(head, caxton_abi::Payload::EMPTY),
+                spared: caxton_abi::std_types::RVec::new(),
+            })));
         }
     }
 
@@ -134,11 +188,7 @@ impl<'a> Flow<'a> {
         })));
     }
 
-    pub(crate) fn registry(&self) -> &std::sync::RwLock<crate::registry::Registry> {
-        &self.bus.lookup.registry
-    }
-
-    pub(crate) fn timers(&self) -> &std::sync::Mutex<crate::timer::Timers> {
+    pub(crate) fn timers(&self) -> &crate::sync::Mutex<crate::timer::Timers> {
         &self.bus.timers
     }
 
@@ -180,9 +230,13 @@ impl<'a> Flow<'a> {
         let mut protocol_timers = std::collections::BTreeMap::<u32, Vec<u64>>::new();
         for key in due {
             match key {
-                Key::Agent(address, token) => self.agent_timer(address, token),
+                Key::Agent(address, version, token) => self.agent_timer(address, version, token),
+                Key::Restart(address, version) => self.restart(address, version),
+                Key::Draining(address) => self.bus.look_at_draining(self, address),
                 Key::Protocol(port, token) => protocol_timers.entry(port).or_default().push(token),
                 Key::Pending(address) => self.give_up_waiting(address),
+                Key::Retry(receiver) => self.try_again(receiver),
+                Key::Store => self.bus.tickets.write_again(),
             }
         }
         for (port, tokens) in protocol_timers {
@@ -190,9 +244,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn agent_timer(&mut self, address: u32, token: u32) {
-        let cell = crate::sync::read(&self.bus.lookup.registry).agents.get(&address).cloned();
-        let Some(cell) = cell else { return };
+    fn agent_timer(&mut self, address: u32, version: u32, token: u32) {
+        let Some(cell) = self.bus.version(address, version) else { return };
         let mut desk = lock(&cell.desk);
         if !desk.life.takes_messages() {
             return;

@@ -4,17 +4,12 @@
 //! An address without an entry is unknown; its messages wait in `pending`. The table is only switched there, after
 //! waiting messages went ahead, so that nothing overtakes.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use {std::collections::HashMap, std::sync::Arc};
 
 use caxton_abi::{Code, Envelope};
 
-use crate::{cell::Cell, mailbox::Bounced, outlet::Outlet, sync::lock};
+use crate::sync::{AtomicUsize, Ordering};
+use crate::{cell::Cell, lineage, mailbox::Bounced, outlet::Outlet, sync::lock};
 
 /// Where messages go.
 #[derive(Clone)]
@@ -86,8 +81,15 @@ pub(crate) enum Filled {
 
 impl Slot {
     pub(crate) fn of_agent(cell: &Arc<Cell>, message: &Envelope) -> Result<Self, Code> {
-        lock(&cell.desk).mailbox.reserve(message, &cell.limits)?;
-        Ok(Self { inbox: Some(Inbox::Agent(Arc::clone(cell))), bytes: message.content.len() })
+        let mut desk = lock(&cell.desk);
+        let cell = if desk.divided {
+            drop(desk);
+            lineage::reserve(cell, message)?
+        } else {
+            desk.mailbox.reserve(message, &cell.limits)?;
+            Arc::clone(cell)
+        };
+        Ok(Self { inbox: Some(Inbox::Agent(cell)), bytes: message.content.len() })
     }
 
     pub(crate) fn of_outlet(outlet: &Arc<Outlet>, message: &Envelope) -> Result<Self, Code> {
@@ -101,6 +103,10 @@ impl Slot {
             None => Err(Box::new(Bounced { envelope: message, code: Code::INTERNAL })),
             Some(Inbox::Agent(cell)) => {
                 let mut desk = lock(&cell.desk);
+                if desk.divided {
+                    drop(desk);
+                    return lineage::fill(&cell, message);
+                }
                 desk.mailbox.fill(message)?;
                 let queue = desk.enqueue();
                 drop(desk);

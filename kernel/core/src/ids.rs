@@ -4,13 +4,11 @@
 //! Each source owns a stream number of the server, so two sources never mint the same id; the 74 free bits of the UUID
 //! are a bijection of stream and counter, keyed by the seed. It is not a secret generator: ids are names, not passwords.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::Arc;
 
 use caxton_abi::Uid;
 
+use crate::sync::{AtomicU32, Ordering};
 use crate::time::Time;
 
 const FREE_BITS: u32 = 74;

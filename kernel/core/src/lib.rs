@@ -6,6 +6,7 @@
 //!                        └────────┼──────── outbox ◀─────────────────┘
 //!                                 ▼
 //!            outlets ─▶ Endpoint · pending ─▶ Router · conversations ─▶ Protocol · signals ─▶ host
+//!            tickets ─▶ Store: durable messages are accepted, and their turns commit, when it has written them
 //! ```
 //!
 //! Time is an argument and ports are traits, so the simulator runs the same code as the server. A message that was
@@ -20,33 +21,47 @@ pub mod agent;
 mod agents;
 mod bus;
 mod cell;
+mod closing;
 mod conversation;
 mod dead_letter;
 mod directory;
+mod draining;
+mod durable;
 mod error;
 mod flow;
 mod forwarding;
+mod held;
 pub mod ids;
 pub mod lifecycle;
 pub mod limits;
+mod lineage;
 mod mailbox;
 pub mod names;
 mod outlet;
 mod pending;
 pub mod port;
 mod registry;
+mod requeue;
+mod retry;
+mod revision;
 mod run_queue;
 mod schedule;
+mod sightings;
 mod signal;
+pub mod store;
 mod supervisor;
 mod sync;
+mod tally;
 mod telling;
+mod tickets;
 pub mod time;
 mod timer;
 mod turn;
+mod versions;
 
-pub use accounting::Accounting;
+pub use accounting::{Accounting, ClassBooks};
 pub use activation::{Activation, Finished};
+pub use agents::UnderWay;
 pub use bus::{Bus, Options};
 pub use conversation::{Conversation, ConversationLog, Entry, EntryKind, Fate};
 pub use dead_letter::DeadLetter;
@@ -54,5 +69,6 @@ pub use error::Refusal;
 pub use limits::Limits;
 pub use port::{Endpoint, Protocol, Router, Wake};
 pub use registry::{AgentSpec, AgentView};
-pub use supervisor::Intensity;
+pub use revision::{Applied, Outcome, RevisionView, Told};
+pub use supervisor::{Intensity, RestartPolicy};
 pub use time::Time;

@@ -161,6 +161,14 @@ impl Life {
         matches!(self, Self::Failed(_))
     }
 
+    /// Why it was given up, if it was.
+    pub(crate) fn failure(&self) -> Option<(Code, String)> {
+        match self {
+            Self::Failed(agent) => Some((agent.code(), agent.reason().to_owned())),
+            _ => None,
+        }
+    }
+
     /// `init` returned ok.
     pub(crate) fn started(&mut self) {
         self.advance(|life| match life {

@@ -47,18 +47,44 @@ pub struct Limits {
     pub pending_bytes_max: usize,
     /// Milliseconds that an address waits to be resolved: a router answers in microseconds, a restarted one in seconds.
     pub pending_ms_max: u64,
+    /// Messages that wait while a protocol is exchanged: a second of a busy server.
+    pub held_messages_max: usize,
     /// Copies that one message becomes by routes.
     pub route_copies_max: usize,
     /// Dead letters that are kept to be looked at; older ones are forgotten and stay counted.
     pub dead_letters_max: usize,
     /// Bytes of content of the dead letters that are kept.
     pub dead_letter_bytes_max: usize,
+    /// Milliseconds that an acked message is tried again when it names no reply-by: longer than a restart or a reload.
+    pub acked_ms_max: u64,
+    /// Acked messages that wait to be tried again, over all receivers.
+    pub retries_messages_max: usize,
+    /// Bytes of content of these.
+    pub retries_bytes_max: usize,
+    /// Hand-outs of one durable message; what outlives the server so often is not handed out again.
+    pub deliveries_max: u8,
+    /// Message ids of senders that are remembered to know duplicates: some minutes at a thousand a second.
+    pub duplicates_max: usize,
     /// Signals in one ring between two drains.
     pub signals_ring_max: usize,
     /// New instances that an agent gets within [`Limits::restart_window_ms`] before it is given up.
     pub restarts_max: u32,
     /// Milliseconds of the window for [`Limits::restarts_max`].
     pub restart_window_ms: u64,
+    /// Milliseconds before the second new instance of a streak; it doubles with each further one.
+    pub restart_backoff_ms: u64,
+    /// The longest wait for a new instance, milliseconds.
+    pub restart_backoff_ms_max: u64,
+    /// Versions of one agent that live beside each other: the one that serves, one that comes in, and some that drain.
+    pub versions_per_agent_max: usize,
+    /// Conversations that a version of an agent remembers, so that they stay with it when another one comes in.
+    pub conversations_per_agent_max: usize,
+    /// Closed conversations that are remembered over all agents, so that an upgrade does not wait for them.
+    pub conversations_closed_max: usize,
+    /// Milliseconds without a message after which a conversation that no protocol watches is over.
+    pub settle_ms: u64,
+    /// Milliseconds that a replaced version of an agent has to finish its conversations.
+    pub upgrade_drain_ms: u64,
     /// Conversations that the conversation log keeps.
     pub conversations_max: usize,
     /// Entries that the log keeps of one conversation.
@@ -91,12 +117,25 @@ impl Default for Limits {
             pending_messages_max: 65_536,
             pending_bytes_max: 64 << 20,
             pending_ms_max: 5_000,
+            held_messages_max: 65_536,
             route_copies_max: 16_384,
             dead_letters_max: 4_096,
             dead_letter_bytes_max: 64 << 20,
+            acked_ms_max: 30_000,
+            retries_messages_max: 16_384,
+            retries_bytes_max: 64 << 20,
+            deliveries_max: 5,
+            duplicates_max: 262_144,
             signals_ring_max: 65_536,
             restarts_max: 5,
             restart_window_ms: 10_000,
+            restart_backoff_ms: 10,
+            restart_backoff_ms_max: 5_000,
+            versions_per_agent_max: 8,
+            conversations_per_agent_max: 1_024,
+            conversations_closed_max: 65_536,
+            settle_ms: 5_000,
+            upgrade_drain_ms: 60_000,
             conversations_max: 4_096,
             conversation_events_max: 2_048,
             conversation_log_entries_max: 262_144,

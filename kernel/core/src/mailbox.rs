@@ -3,11 +3,12 @@
 //! Reserving first means that a full mailbox refuses at the door, before a protocol has seen the message. A mailbox
 //! that is closed takes nothing any more and says why. It does not lock; its owner does.
 
-use std::collections::VecDeque;
+use {std::collections::VecDeque, std::sync::Arc};
 
 use caxton_abi::{Code, Envelope, flags};
 
-use crate::limits::Limits;
+use crate::sync::{AtomicUsize, Ordering};
+use crate::{limits::Limits, store::is_recovered, tally::Tally};
 
 /// A message that did not go in, and why.
 #[derive(Debug)]
@@ -24,6 +25,17 @@ pub(crate) struct Mailbox {
     reserved: usize,
     reserved_bytes: usize,
     closed: Option<Code>,
+    tally: Tally,
+    full: Option<FullMark>,
+}
+
+/// Counts a mailbox among those that refused a message and gave none out since.
+struct FullMark(Arc<AtomicUsize>);
+
+impl Drop for FullMark {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Mailbox {
@@ -39,8 +51,28 @@ impl Mailbox {
         self.bytes
     }
 
+    /// The messages by class.
+    pub(crate) fn lying(&self) -> Tally {
+        self.tally
+    }
+
+    /// True when the next ordinary message would be refused for want of a place.
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        self.queue.len() + self.reserved >= limits.mailbox_messages_max
+            || self.bytes + self.reserved_bytes >= limits.mailbox_bytes_max
+    }
+
+    /// Notes in `count` that it is full, until it gives messages out.
+    pub(crate) fn mark_full(&mut self, count: &Arc<AtomicUsize>) {
+        self.full.get_or_insert_with(|| {
+            count.fetch_add(1, Ordering::Relaxed);
+            FullMark(Arc::clone(count))
+        });
+    }
+
     /// Takes a place for a message. The platform's own messages may use the extra places and are taken
-    /// beyond the bound of bytes; their bytes count for those that come after.
+    /// beyond the bound of bytes; their bytes count for those that come after. What was recovered from the store was
+    /// accepted before and is taken beyond every bound.
     pub(crate) fn reserve(&mut self, message: &Envelope, limits: &Limits) -> Result<(), Code> {
         if let Some(code) = self.closed {
             return Err(code);
@@ -50,7 +82,8 @@ impl Mailbox {
         let messages_max = limits.mailbox_messages_max.saturating_add(extra);
         let bytes = self.bytes + self.reserved_bytes + message.content.len();
         let too_heavy = !platform && bytes > limits.mailbox_bytes_max;
-        if self.queue.len() + self.reserved >= messages_max || too_heavy {
+        let is_full = self.queue.len() + self.reserved >= messages_max || too_heavy;
+        if is_full && !is_recovered(&message.head) {
             return Err(Code::MAILBOX_FULL);
         }
         self.reserved += 1;
@@ -71,12 +104,14 @@ impl Mailbox {
             return Err(Box::new(Bounced { envelope: message, code }));
         }
         self.bytes += message.content.len();
+        self.tally.put(&message);
         self.queue.push_back(message);
         Ok(())
     }
 
     /// Takes the oldest messages, at most so many and so many bytes, always at least one.
     pub(crate) fn take(&mut self, messages_max: usize, bytes_max: usize) -> Vec<Envelope> {
+        self.full = None;
         let mut batch = Vec::with_capacity(self.queue.len().min(messages_max));
         let mut bytes = 0;
         while let Some(next) = self.queue.front() {
@@ -86,16 +121,45 @@ impl Mailbox {
             }
             if let Some(message) = self.queue.pop_front() {
                 self.bytes = self.bytes.saturating_sub(message.content.len());
+                self.tally.take(&message);
                 batch.push(message);
             }
         }
         batch
     }
 
+    /// What lies in it, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
+        self.queue.iter()
+    }
+
+    /// Takes out what `goes` says, in order.
+    pub(crate) fn extract(&mut self, goes: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
+        let (gone, stays): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(goes);
+        self.bytes = stays.iter().map(|message| message.content.len()).sum();
+        self.tally = Tally::of(&stays);
+        self.queue = stays.into();
+        self.full = None;
+        gone
+    }
+
+    /// Puts a message in that another version's mailbox had a place for, also beyond the bounds: it was accepted.
+    pub(crate) fn adopt(&mut self, message: Envelope) -> Result<(), Box<Bounced>> {
+        if let Some(code) = self.closed {
+            return Err(Box::new(Bounced { envelope: message, code }));
+        }
+        self.bytes += message.content.len();
+        self.tally.put(&message);
+        self.queue.push_back(message);
+        Ok(())
+    }
+
     /// Takes nothing any more; returns what was in it.
     pub(crate) fn close(&mut self, code: Code) -> Vec<Envelope> {
         self.closed = Some(code);
         self.bytes = 0;
+        self.tally = Tally::default();
+        self.full = None;
         self.queue.drain(..).collect()
     }
 }

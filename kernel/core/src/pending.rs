@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use caxton_abi::Envelope;
 
-use crate::{forwarding::Target, limits::Limits};
+use crate::{forwarding::Target, limits::Limits, store::is_recovered, tally::Tally};
 
 /// A message that waits.
 pub(crate) struct Parked {
@@ -16,17 +16,36 @@ pub(crate) struct Parked {
     pub(crate) monitored: bool,
 }
 
+impl Parked {
+    /// True for what was recovered from the store: it waits until its receiver comes.
+    fn is_patient(&self) -> bool {
+        is_recovered(&self.envelope.head)
+    }
+}
+
+/// What a parked message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// It is the first for its address, which is to be resolved.
+    pub(crate) ask: bool,
+    /// It is the first with a deadline, which is to be set.
+    pub(crate) set_deadline: bool,
+}
+
 /// Everything that waits.
 #[derive(Default)]
 pub(crate) struct Pending {
     waiting: HashMap<u32, Waiting>,
     messages: usize,
     bytes: usize,
+    tally: Tally,
 }
 
 #[derive(Default)]
 struct Waiting {
     parked: VecDeque<Parked>,
+    /// Somebody waits who has a deadline.
+    has_deadline: bool,
     /// Set while an operation sends the parked messages on: where they go, `None` for nowhere.
     switching: Option<Option<Target>>,
 }
@@ -40,8 +59,9 @@ pub(crate) enum Switching {
 }
 
 impl Pending {
-    pub(crate) fn len(&self) -> usize {
-        self.messages
+    /// The messages by class.
+    pub(crate) fn lying(&self) -> Tally {
+        self.tally
     }
 
     pub(crate) fn awaits(&self, address: u32) -> bool {
@@ -61,14 +81,18 @@ impl Pending {
         self.messages < limits.pending_messages_max && self.bytes < limits.pending_bytes_max
     }
 
-    /// Parks a message; true when it is the first for its address.
-    pub(crate) fn park(&mut self, parked: Parked) -> bool {
+    /// Parks a message and says what is to be done for its address.
+    pub(crate) fn park(&mut self, parked: Parked) -> Wait {
         let address = parked.envelope.head.receiver;
         self.messages += 1;
         self.bytes += parked.envelope.content.len();
-        let first = !self.awaits(address);
-        self.waiting.entry(address).or_default().parked.push_back(parked);
-        first
+        self.tally.put(&parked.envelope);
+        let ask = !self.awaits(address);
+        let waiting = self.waiting.entry(address).or_default();
+        let has_deadline = !parked.is_patient() && waiting.switching.is_none();
+        let set_deadline = has_deadline && !std::mem::replace(&mut waiting.has_deadline, true);
+        waiting.parked.push_back(parked);
+        Wait { ask, set_deadline }
     }
 
     /// Begins to switch an address; false when another operation is at it, which then uses this target.
@@ -94,25 +118,45 @@ impl Pending {
         }
     }
 
-    /// The next step of a switch that [`Pending::begin`] began.
+    /// The next step of a switch that [`Pending::begin`] began. What has no deadline is not sent nowhere: it stays.
     pub(crate) fn step(&mut self, address: u32) -> Switching {
         let Some(waiting) = self.waiting.get_mut(&address) else { return Switching::Enter(None) };
         let target = waiting.switching.clone().flatten();
+        let all = std::mem::take(&mut waiting.parked);
+        let stays = |parked: &Parked| target.is_none() && parked.is_patient();
+        let (kept, parked): (Vec<_>, Vec<_>) = all.into_iter().partition(stays);
+        waiting.parked = kept.into();
+        if !parked.is_empty() {
+            self.count_out(&parked);
+            return Switching::Forward(parked, target);
+        }
         if waiting.parked.is_empty() {
             self.waiting.remove(&address);
-            return Switching::Enter(target);
+        } else {
+            waiting.switching = None;
+            waiting.has_deadline = false;
         }
-        let parked: Vec<_> = waiting.parked.drain(..).collect();
-        self.messages -= parked.len();
-        let bytes: usize = parked.iter().map(|parked| parked.envelope.content.len()).sum();
-        self.bytes = self.bytes.saturating_sub(bytes);
-        Switching::Forward(parked, target)
+        Switching::Enter(target)
+    }
+
+    fn count_out(&mut self, parked: &[Parked]) {
+        self.messages = self.messages.saturating_sub(parked.len());
+        for Parked { envelope, .. } in parked {
+            self.bytes = self.bytes.saturating_sub(envelope.content.len());
+            self.tally.take(envelope);
+        }
+    }
+
+    /// Takes everything out that waits.
+    pub(crate) fn clear(&mut self) -> Vec<Parked> {
+        (self.messages, self.bytes, self.tally) = (0, 0, Tally::default());
+        self.waiting.values_mut().flat_map(|waiting| std::mem::take(&mut waiting.parked)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use caxton_abi::{Header, Payload};
+    use caxton_abi::{Header, Payload, class, flags};
 
     use super::*;
 
@@ -124,13 +168,13 @@ mod tests {
     #[test]
     fn a_message_that_comes_during_the_switch_goes_behind_the_earlier_ones() {
         let mut pending = Pending::default();
-        assert!(pending.park(parked(1)));
+        assert!(pending.park(parked(1)).ask);
         assert!(pending.begin(9, None));
         assert!(matches!(pending.step(9), Switching::Forward(list, _) if list.len() == 1));
-        assert!(!pending.park(parked(2)));
+        assert!(!pending.park(parked(2)).ask);
         assert!(matches!(pending.step(9), Switching::Forward(list, _) if list.len() == 1));
         assert!(matches!(pending.step(9), Switching::Enter(_)));
-        assert_eq!((pending.len(), pending.awaits(9)), (0, false));
+        assert_eq!((pending.lying(), pending.awaits(9)), (Tally::default(), false));
     }
 
     #[test]
@@ -140,6 +184,22 @@ mod tests {
         assert!(pending.begin(9, None));
         assert!(!pending.begin(9, None));
         assert!(pending.unresolved().is_empty());
+    }
+
+    #[test]
+    fn what_was_recovered_has_no_deadline_and_is_not_sent_nowhere() {
+        let mut pending = Pending::default();
+        let mut recovered = parked(1);
+        recovered.envelope.head.class = class::DURABLE;
+        recovered.envelope.head.flags = flags::REDELIVERED;
+        recovered.envelope.head.deliveries = 1;
+        assert_eq!(pending.park(recovered), Wait { ask: true, set_deadline: false });
+        assert_eq!(pending.park(parked(2)), Wait { ask: false, set_deadline: true });
+        assert!(pending.begin_to_give_up(9));
+        assert!(matches!(pending.step(9), Switching::Forward(list, None) if list.len() == 1));
+        assert!(matches!(pending.step(9), Switching::Enter(None)));
+        assert!(pending.awaits(9));
+        assert_eq!(pending.park(parked(3)), Wait { ask: false, set_deadline: true });
     }
 
     #[test]

@@ -4,7 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use caxton_abi::{Code, port::AgentEntry};
 
-use crate::{cell::Cell, lifecycle::Life, outlet::Outlet, supervisor::Intensity, sync::lock};
+use crate::{
+    cell::Cell,
+    held::Judge,
+    lineage::Lineage,
+    outlet::Outlet,
+    revision::RevisionView,
+    supervisor::{Intensity, RestartPolicy},
+    sync::lock,
+    tally::Tally,
+};
 
 /// What an agent is deployed with.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +30,8 @@ pub struct AgentSpec {
     pub mailbox_messages_max: Option<usize>,
     /// When it is given up, when not the server's default.
     pub restart_intensity: Option<Intensity>,
+    /// What a trap leads to.
+    pub restart: RestartPolicy,
 }
 
 /// An agent as operators see it.
@@ -56,42 +67,74 @@ pub struct AgentView {
     pub capabilities: Vec<String>,
     /// Groups that it belongs to.
     pub groups: Vec<String>,
+    /// Its configuration, opaque.
+    pub config: Arc<[u8]>,
+    /// What a trap leads to.
+    pub restart: RestartPolicy,
+    /// The number of the version that serves.
+    pub revision: u32,
+    /// Its versions, oldest first, and the last one that failed beside another.
+    pub revisions: Vec<RevisionView>,
 }
 
-impl Cell {
-    /// What operators see.
-    pub(crate) fn view(&self) -> AgentView {
-        let desk = lock(&self.desk);
-        let (code, reason) = match &desk.life {
-            Life::Failed(agent) => (agent.code(), agent.reason().to_owned()),
-            _ => (Code::NONE, String::new()),
-        };
+impl Lineage {
+    /// What operators see: the version that serves with the counters of all; none when the agent is gone.
+    pub(crate) fn view(&self, judge: &Judge<'_>) -> Option<AgentView> {
+        let roster = lock(&self.roster);
+        let face = roster.serving().or(roster.versions.first().map(|version| &version.cell))?;
+        let mut view = self.face(face);
+        for version in &roster.versions {
+            let desk = lock(&version.cell.desk);
+            view.mailbox_messages += desk.mailbox.len() + desk.retry.len();
+            view.mailbox_bytes += desk.mailbox.bytes();
+            view.turns += desk.turns;
+            view.received += desk.received;
+            view.sent += desk.sent;
+            view.restarts += desk.supervisor.restarts();
+            view.memory_bytes += desk.memory_bytes;
+        }
+        view.turns += roster.past.turns;
+        view.received += roster.past.received;
+        view.sent += roster.past.sent;
+        view.restarts += roster.past.restarts;
+        view.revisions = roster.views(judge);
+        Some(view)
+    }
+
+    /// What the version that serves says of the agent.
+    fn face(&self, cell: &Cell) -> AgentView {
+        let desk = lock(&cell.desk);
+        let (code, reason) = desk.life.failure().unwrap_or_default();
         AgentView {
             name: self.name.clone(),
             address: self.address,
             state: desk.life.as_str(),
             code,
             reason,
-            mailbox_messages: desk.mailbox.len() + desk.retry.len(),
-            mailbox_bytes: desk.mailbox.bytes(),
-            turns: desk.turns,
-            received: desk.received,
-            sent: desk.sent,
-            restarts: desk.supervisor.restarts(),
-            memory_bytes: desk.memory_bytes,
-            digest: self.factory.digest().to_owned(),
-            capabilities: self.spec.capabilities.clone(),
-            groups: self.spec.groups.clone(),
+            mailbox_messages: 0,
+            mailbox_bytes: 0,
+            turns: 0,
+            received: 0,
+            sent: 0,
+            restarts: 0,
+            memory_bytes: 0,
+            digest: cell.factory.digest().to_owned(),
+            capabilities: cell.spec.capabilities.clone(),
+            groups: cell.spec.groups.clone(),
+            config: Arc::clone(&cell.config),
+            restart: cell.spec.restart,
+            revision: cell.version,
+            revisions: Vec::new(),
         }
     }
 
-    /// What the router sees.
-    pub(crate) fn entry(&self, present: bool) -> AgentEntry {
+    /// What the router sees when this version serves.
+    pub(crate) fn entry(&self, cell: &Cell, present: bool) -> AgentEntry {
         AgentEntry {
             address: self.address,
             name: self.name.as_str().into(),
-            capabilities: self.spec.capabilities.iter().map(|text| text.as_str().into()).collect(),
-            groups: self.spec.groups.iter().map(|text| text.as_str().into()).collect(),
+            capabilities: cell.spec.capabilities.iter().map(|text| text.as_str().into()).collect(),
+            groups: cell.spec.groups.iter().map(|text| text.as_str().into()).collect(),
             present,
         }
     }
@@ -100,7 +143,7 @@ impl Cell {
 /// Agents and claimed addresses.
 #[derive(Default)]
 pub(crate) struct Registry {
-    pub(crate) agents: BTreeMap<u32, Arc<Cell>>,
+    pub(crate) agents: BTreeMap<u32, Arc<Lineage>>,
     pub(crate) outlets: BTreeMap<u32, Arc<Outlet>>,
     deployments: u64,
 }
@@ -113,21 +156,21 @@ impl Registry {
     }
 
     /// True while this very agent holds its name: not when it was taken out, or replaced after it failed.
-    pub(crate) fn has(&self, cell: &Arc<Cell>) -> bool {
-        self.agents.get(&cell.address).is_some_and(|known| Arc::ptr_eq(known, cell))
+    pub(crate) fn has(&self, lineage: &Arc<Lineage>) -> bool {
+        self.agents.get(&lineage.address).is_some_and(|known| Arc::ptr_eq(known, lineage))
     }
 
     /// Agents in the order in which they came.
-    pub(crate) fn in_order(&self) -> Vec<Arc<Cell>> {
-        let mut cells: Vec<_> = self.agents.values().cloned().collect();
-        cells.sort_by_key(|cell| cell.number);
-        cells
+    pub(crate) fn in_order(&self) -> Vec<Arc<Lineage>> {
+        let mut lineages: Vec<_> = self.agents.values().cloned().collect();
+        lineages.sort_by_key(|lineage| lineage.number);
+        lineages
     }
 
     /// Messages that lie with agents and in outlets.
-    pub(crate) fn lying(&self) -> usize {
-        let agents: usize = self.agents.values().map(|cell| lock(&cell.desk).lying()).sum();
-        let outlets = self.outlets.values().map(|outlet| lock(&outlet.desk).mailbox.len());
-        agents + outlets.sum::<usize>()
+    pub(crate) fn lying(&self) -> Tally {
+        let agents: Tally = self.agents.values().map(|lineage| lineage.lying()).sum();
+        let outlets = self.outlets.values().map(|outlet| lock(&outlet.desk).mailbox.lying());
+        agents + outlets.sum::<Tally>()
     }
 }

@@ -3,11 +3,9 @@
 //! An agent goes to the queue of its home worker, so that its memory stays warm in one core. The agent's own cell makes
 //! sure that it is queued at most once, so the queues hold at most as many entries as there are agents.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock},
-};
+use {std::collections::VecDeque, std::sync::Arc, std::sync::OnceLock};
 
+use crate::sync::Mutex;
 use crate::{cell::Cell, port::Wake, sync::lock};
 
 /// The queues.

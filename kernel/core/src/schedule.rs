@@ -1,19 +1,26 @@
 //! Gives turns to workers and settles them: commit, retry, replace the instance, or give the agent up.
 
-use std::{sync::Arc, sync::atomic::Ordering};
+use std::sync::Arc;
 
 use caxton_abi::{Code, Envelope, EventName, TraceContext, Uid, flags};
 
+use crate::sync::Ordering;
 use crate::{
     activation::{Activation, Finished, Work},
     agent::{Fault, Start, State, Turn},
     bus::Bus,
     cell::{Cell, Desk, Run},
-    flow::{Door, Flow, Place, Placed},
+    flow::{Door, Entry, Flow, Place, Placed},
+    ids::IdSource,
     lifecycle::Life,
+    store::WRITE_AGAIN_MS,
+    supervisor::RestartPolicy,
     sync::lock,
+    tally::Tally,
     telling::{code_of, in_words},
+    tickets::Held,
     time::Time,
+    timer::Key,
     turn::next_state,
 };
 
@@ -33,23 +40,36 @@ impl Bus {
         let mut flow = Flow::new(self, worker, now);
         let moves = self.ledger.open();
         let mut desk = lock(&cell.desk);
-        let (work, mut batch) = choose(&mut desk, &cell);
-        let mut late = Vec::new();
-        if work == Some(Work::Batch) {
-            (late, batch) = batch.into_iter().partition(|message| flow.is_expired(message));
-            moves.pick_up(late.len());
+        if let Some((work, batch)) = desk.prepared.take() {
+            return self.activate(&cell, &mut desk, work, batch, worker, now);
         }
-        desk.in_turn = batch.len();
-        let work = work.filter(|work| *work != Work::Batch || !batch.is_empty());
+        let (work, mut batch) = choose(&mut desk, &cell);
+        let (ended, counts) = flow.count_out(&mut batch);
+        moves.pick_up(Tally::of(ended.iter().map(|placed| &placed.envelope)));
+        desk.in_turn = Tally::of(&batch);
+        let judge = self.judge(now);
+        batch.iter().for_each(|message| desk.held.touch(&message.head, &judge));
+        let work = work.filter(|work| !work.takes_messages() || !batch.is_empty());
         desk.run = if work.is_some() { Run::Running } else { Run::Idle };
         let again = work.is_none() && desk.enqueue();
-        let activation = work.and_then(|work| self.activate(&cell, &mut desk, work, batch, worker, now));
+        let (mut activation, mut held) = (None, None);
+        match work {
+            Some(work) if counts.is_empty() => {
+                activation = self.activate(&cell, &mut desk, work, batch, worker, now);
+            }
+            Some(work) => held = Some(Held::Turn { cell: Arc::clone(&cell), work, batch }),
+            None => {}
+        }
         drop(desk);
         drop(moves);
+        // The turn begins when the store has counted its hand-outs.
+        if let Some(held) = held {
+            self.tickets.must_write(held, counts);
+        }
         if again {
             flow.queue(cell);
         }
-        flow.later(late.into_iter().map(|message| placed(message, Place::Expired)).collect());
+        flow.later(ended);
         flow.settle();
         activation
     }
@@ -76,7 +96,7 @@ impl Bus {
             address: cell.address,
             directory: self.directory(),
             limits: Arc::clone(&cell.limits),
-            state: Arc::clone(&desk.state),
+            state: cell.state.newest(),
             ids,
             outbox: Vec::new(),
             puts: Default::default(),
@@ -99,29 +119,37 @@ impl Bus {
         let result = result.and_then(|()| check_state(&activation.turn));
         flow.turn_span(&activation, &result);
         match result {
-            Ok(state) => self.commit(&mut flow, activation, state),
+            Ok(state) if Self::is_for_store(&activation) => {
+                return self.commit_to_store(flow, activation, state);
+            }
+            Ok(state) => self.commit(&mut flow, activation, state, None),
             Err(fault) => self.drop_turn(&mut flow, activation, fault),
         }
-        // Protocols learn of a lost instance before the next turn begins, so consequences come first.
-        flow.settle();
-        self.put_back(&cell, now);
-        self.running.fetch_sub(1, Ordering::AcqRel);
+        self.end_turn(flow, &cell);
     }
 
-    fn commit(&self, flow: &mut Flow<'_>, activation: Activation, state: Option<State>) {
+    /// Makes a turn true. `entry` is what became of its outbox, when the store had a part in that.
+    pub(crate) fn commit(
+        &self,
+        flow: &mut Flow<'_>,
+        activation: Activation,
+        state: Option<State>,
+        entry: Option<Entry>,
+    ) {
         let Activation { cell, batch, body, turn, trace, work, .. } = activation;
+        self.hold_conversations(&cell, &turn.outbox, flow.now);
         let moves = self.ledger.open();
         let mut desk = lock(&cell.desk);
-        desk.in_turn = 0;
-        moves.deliver(batch.len());
+        desk.in_turn = Tally::default();
+        moves.deliver(&batch);
         desk.turns += 1;
         desk.received += batch.len() as u64;
-        desk.sent += turn.outbox.len() as u64;
+        desk.sent += entry.as_ref().map_or(turn.outbox.len(), |entry| entry.outcomes.len()) as u64;
         desk.memory_bytes = body.as_ref().map_or(0, |body| body.memory_bytes());
         desk.body = body;
         desk.ids = Some(turn.ids);
         if let Some(state) = state {
-            desk.state = Arc::new(state);
+            cell.state.keep(&turn.state, state, &turn.puts);
         }
         let started = work == Work::Init && desk.life.takes_messages();
         if started {
@@ -132,7 +160,7 @@ impl Bus {
         drop(desk);
         drop(moves);
         if started {
-            flow.started(&cell, restarts);
+            self.came_up(flow, &cell, restarts);
         }
         if stays {
             flow.set_timers(&cell, turn.timers);
@@ -140,17 +168,63 @@ impl Bus {
         for message in &batch {
             flow.about(EventName::MESSAGE_DELIVERED, &message.head, Code::NONE);
         }
-        flow.enter(traced(turn.outbox, &batch, trace), Door::Turn);
+        match entry {
+            Some(entry) => flow.take_in(entry, Door::Turn),
+            None => flow.enter(traced(turn.outbox, &batch, trace), Door::Turn),
+        };
+    }
+
+    /// Notes that a version takes part in the conversations of what it sends.
+    pub(crate) fn hold_conversations(&self, cell: &Cell, outbox: &[Envelope], now: Time) {
+        if !outbox.is_empty() {
+            // One that has left takes no conversation back, or its messages would go to a closed mailbox.
+            let (mut desk, judge) = (lock(&cell.desk), self.judge(now));
+            if desk.life.takes_messages() {
+                outbox.iter().for_each(|message| desk.held.touch(&message.head, &judge));
+            }
+        }
+    }
+
+    /// The store could not write a turn that went well: nothing of it becomes true, and it is run again.
+    pub(crate) fn undo(&self, activation: Activation, code: Code, now: Time) {
+        let mut flow = Flow::new(self, activation.worker, now);
+        let meaning = code.entry().map_or("", |entry| entry.meaning).to_owned();
+        flow.tell_fault(&activation, &Fault::Returned { code: code.slug().to_owned(), detail: meaning });
+        let Activation { cell, batch, body, turn, work, .. } = activation;
+        let moves = self.ledger.open();
+        let mut desk = lock(&cell.desk);
+        desk.in_turn = Tally::default();
+        desk.body = body;
+        desk.ids = Some(turn.ids);
+        let mut dead = Vec::new();
+        if desk.life.takes_messages() {
+            for message in batch.into_iter().rev() {
+                desk.retry.push_front(redelivered(message));
+            }
+            if let Work::Timer(token) = work {
+                desk.due.push_front(token);
+            }
+            rest(&flow, &cell, &mut desk, WRITE_AGAIN_MS);
+        } else {
+            moves.pick_up(&batch);
+            let ended = |message| placed(redelivered(message), Place::Dead(Code::AGENT_STOPPED));
+            dead.extend(batch.into_iter().map(ended));
+        }
+        drop(desk);
+        drop(moves);
+        flow.later(dead);
+        self.end_turn(flow, &cell);
     }
 
     /// Nothing of the turn becomes true. Decides what becomes of the batch and of the agent.
     fn drop_turn(&self, flow: &mut Flow<'_>, activation: Activation, fault: Fault) {
         flow.tell_fault(&activation, &fault);
-        let Activation { cell, mut batch, body, work, .. } = activation;
+        let Activation { cell, mut batch, body, work, turn, .. } = activation;
         let trapped = matches!(fault, Fault::Trapped { .. });
         let moves = self.ledger.open();
         let mut desk = lock(&cell.desk);
-        desk.in_turn = 0;
+        desk.in_turn = Tally::default();
+        desk.ids = Some(turn.ids);
         let mut dead = Vec::new();
         if work == Work::Retry || !desk.life.takes_messages() {
             let code = match () {
@@ -158,38 +232,56 @@ impl Bus {
                 () if trapped => Code::POISON,
                 () => Code::HANDLER_FAULT,
             };
-            dead.extend(batch.drain(..).map(|message| placed(message, Place::Dead(code))));
+            dead.extend(batch.drain(..).map(|message| placed(redelivered(message), Place::Dead(code))));
         }
         for message in batch.drain(..).rev() {
             desk.retry.push_front(redelivered(message));
         }
         let mut keep = None;
-        let mut lost = trapped;
+        let (mut lost, mut why) = (trapped, code_of(&fault));
         if trapped || work == Work::Init {
             keep = body; // dropped below, after the lock
             desk.memory_bytes = 0;
-            if let Some((code, reason)) = verdict(&mut desk, work, &fault, flow.now) {
-                dead.extend(close(&mut desk, code, reason));
-                lost = true;
+            match verdict(&mut desk, &cell, work, &fault, flow.now) {
+                Verdict::Leaving => {}
+                Verdict::Restart(delay_ms) => rest(flow, &cell, &mut desk, delay_ms),
+                Verdict::GiveUp(code, reason) => {
+                    dead.extend(close(&mut desk, code, reason));
+                    (lost, why) = (true, code);
+                }
             }
         } else {
             desk.body = body;
         }
-        moves.pick_up(dead.len());
+        moves.pick_up(Tally::of(dead.iter().map(|placed| &placed.envelope)));
         let state = desk.life.clone();
         let spared = conversations(desk.retry.iter());
+        // Beside other versions only what this one held is lost.
+        let held = desk.divided.then(|| desk.held.watched(&self.judge(flow.now)));
         drop(desk);
         drop(moves);
         drop(keep);
-        if lost {
-            flow.agent_lost(cell.address, code_of(&fault), spared);
+        match held {
+            Some(mut held) if lost => {
+                held.retain(|conversation| !spared.contains(conversation));
+                flow.conversations_lost(cell.address, why, held);
+            }
+            None if lost => flow.agent_lost(cell.address, why, spared),
+            _ => {}
         }
         flow.later(dead);
-        flow.tell_state(&cell, &state, trapped);
+        match &state {
+            Life::Failed(agent) => self.fell(flow, &cell, agent.code(), agent.reason()),
+            Life::Replacing(_) if trapped => {
+                let text = "replacing".to_owned();
+                flow.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, text);
+            }
+            _ => {}
+        }
     }
 
     /// After a turn: back into the run queue when there is more to do, or out of the books when it was removed.
-    fn put_back(&self, cell: &Arc<Cell>, now: Time) {
+    pub(crate) fn put_back(&self, cell: &Arc<Cell>, now: Time) {
         let mut desk = lock(&cell.desk);
         desk.run = Run::Idle;
         let queue = desk.enqueue();
@@ -229,19 +321,34 @@ fn choose(desk: &mut Desk, cell: &Cell) -> (Option<Work>, Vec<Envelope>) {
     (Some(Work::Batch), batch)
 }
 
-/// After a trap or a failed init: `None` when the agent gets another instance, else why it is given up.
-fn verdict(desk: &mut Desk, work: Work, fault: &Fault, now: Time) -> Option<(Code, String)> {
+/// What becomes of a version whose instance was lost.
+enum Verdict {
+    /// Nothing: it is on its way out.
+    Leaving,
+    /// It gets another instance after so many milliseconds.
+    Restart(u64),
+    /// It is given up.
+    GiveUp(Code, String),
+}
+
+/// Decides after a trap or a failed init.
+fn verdict(desk: &mut Desk, cell: &Cell, work: Work, fault: &Fault, now: Time) -> Verdict {
     if !desk.life.takes_messages() {
-        return None;
+        return Verdict::Leaving;
     }
     let first = matches!(desk.life, Life::Starting(_));
     let returned = matches!(fault, Fault::Returned { .. });
     if work == Work::Init && (first || returned) {
-        return Some((Code::AGENT_INIT_FAILED, in_words(fault)));
+        return Verdict::GiveUp(Code::AGENT_INIT_FAILED, in_words(fault));
+    }
+    if cell.spec.restart == RestartPolicy::Never {
+        let reason = format!("its restart policy is `never`, and it trapped: {}", in_words(fault));
+        return Verdict::GiveUp(Code::AGENT_FAILED, reason);
     }
     if desk.supervisor.allow_restart(now) {
         desk.life.lose();
-        return None;
+        let chance = desk.ids.as_mut().map_or(0, IdSource::span);
+        return Verdict::Restart(desk.supervisor.backoff_ms(&cell.limits, chance));
     }
     let intensity = desk.supervisor.intensity();
     let reason = format!(
@@ -250,7 +357,16 @@ fn verdict(desk: &mut Desk, work: Work, fault: &Fault, now: Time) -> Option<(Cod
         intensity.window_ms,
         in_words(fault)
     );
-    Some((Code::AGENT_FAILED, reason))
+    Verdict::GiveUp(Code::AGENT_FAILED, reason)
+}
+
+/// Lets a version wait before its next instance is made; messages are buffered meanwhile.
+fn rest(flow: &Flow<'_>, cell: &Cell, desk: &mut Desk, delay_ms: u64) {
+    if delay_ms > 0 {
+        desk.rests = true;
+        let key = Key::Restart(cell.address, cell.version);
+        lock(flow.timers()).set(key, flow.now.plus_millis(delay_ms));
+    }
 }
 
 /// Gives the agent up; returns its messages as dead letters.
@@ -266,7 +382,7 @@ pub(crate) fn placed(envelope: Envelope, place: Place) -> Placed {
     Placed { envelope, monitored: true, place }
 }
 
-fn redelivered(mut message: Envelope) -> Envelope {
+pub(crate) fn redelivered(mut message: Envelope) -> Envelope {
     message.head.flags |= flags::REDELIVERED;
     message
 }
@@ -279,7 +395,7 @@ fn conversations<'m>(messages: impl Iterator<Item = &'m Envelope>) -> Vec<Uid> {
 }
 
 /// The outbox with the turn's span. A message of a conversation that is in the batch stays in that trace.
-fn traced(mut outbox: Vec<Envelope>, batch: &[Envelope], turn: TraceContext) -> Vec<Envelope> {
+pub(crate) fn traced(mut outbox: Vec<Envelope>, batch: &[Envelope], turn: TraceContext) -> Vec<Envelope> {
     for message in &mut outbox {
         let same = |cause: &&Envelope| cause.head.conversation == message.head.conversation;
         let cause = batch.iter().find(same);

@@ -2,14 +2,11 @@
 //!
 //! A full ring drops the newest and counts it; the next drain tells how many. Nothing here formats or exports.
 
-use std::{
-    collections::VecDeque,
-    sync::Mutex,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::collections::VecDeque;
 
 use caxton_abi::{Code, EventName, Header, Payload, Signal};
 
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::{sync::lock, time::Time};
 
 /// Bytes of a signal's text: long enough for a trap's frames, short enough for a ring.

@@ -1,8 +1,6 @@
 //! What is told of a turn: its span, the guest's log lines, faults and traps, and the agent's new state. And the timers
 //! that it set.
 
-use std::sync::Arc;
-
 use caxton_abi::{Code, EventName, Signal};
 
 use crate::{
@@ -10,9 +8,8 @@ use crate::{
     agent::{Fault, LogLine, State, TimerChange},
     cell::Cell,
     flow::Flow,
-    lifecycle::Life,
     signal,
-    sync::{lock, read},
+    sync::lock,
     timer::Key,
 };
 
@@ -70,38 +67,24 @@ impl Flow<'_> {
         }
     }
 
-    pub(crate) fn started(&mut self, cell: &Cell, restarts: u32) {
+    /// An event about a version of an agent.
+    pub(crate) fn revision(&mut self, cell: &Cell, code: Code, text: String) {
+        self.emit(Signal {
+            sender: cell.address,
+            value: u64::from(cell.version),
+            code,
+            text: signal::text(text),
+            ..signal::event(EventName::AGENT_REVISION, self.now)
+        });
+    }
+
+    pub(crate) fn restarted(&mut self, cell: &Cell, restarts: u32) {
         if restarts > 0 {
             self.emit(Signal {
                 sender: cell.address,
                 value: u64::from(restarts),
                 ..signal::event(EventName::AGENT_RESTARTED, self.now)
             });
-        }
-        self.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, "active".to_owned());
-    }
-
-    pub(crate) fn tell_state(&mut self, cell: &Arc<Cell>, life: &Life, trapped: bool) {
-        match life {
-            Life::Failed(agent) => {
-                let text = format!("failed {}", agent.reason());
-                self.agent_event(EventName::AGENT_STATE, cell.address, agent.code(), text);
-                self.forget(cell);
-            }
-            Life::Replacing(_) if trapped => {
-                let text = "replacing".to_owned();
-                self.agent_event(EventName::AGENT_STATE, cell.address, Code::NONE, text);
-            }
-            _ => {}
-        }
-    }
-
-    /// Withdraws what an agent that failed left behind, unless another one came in its place.
-    fn forget(&self, cell: &Arc<Cell>) {
-        let registry = read(self.registry());
-        if registry.has(cell) {
-            self.agent_changed(cell.entry(false));
-            self.forget_timers(cell.address);
         }
     }
 
@@ -124,7 +107,7 @@ impl Flow<'_> {
         for change in changes {
             let (TimerChange::Set { token, .. } | TimerChange::Cancel { token }) = change;
             desk.due.retain(|due| *due != token);
-            let key = Key::Agent(cell.address, token);
+            let key = Key::Agent(cell.address, cell.version, token);
             match change {
                 TimerChange::Set { at, .. } => {
                     let timers_max = cell.limits.timers_per_agent_max.saturating_sub(desk.due.len());

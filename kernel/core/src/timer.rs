@@ -13,12 +13,20 @@ use crate::time::Time;
 /// Whose timer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
-    /// An agent's, by address and token.
-    Agent(u32, u32),
+    /// A version of an agent's, by address, version and token.
+    Agent(u32, u32, u32),
+    /// The next instance of a version of an agent, by address and version.
+    Restart(u32, u32),
+    /// The agent's versions that drain, by address.
+    Draining(u32),
     /// A protocol's, by port and token.
     Protocol(u32, u64),
     /// A waiting address's.
     Pending(u32),
+    /// A receiver's whose acked messages are tried again.
+    Retry(u32),
+    /// The store's, when a write failed.
+    Store,
 }
 
 /// The table.
@@ -90,17 +98,23 @@ impl Timers {
 /// The key that stands for all timers of an owner.
 fn owner(key: Key) -> Key {
     match key {
-        Key::Agent(address, _) => Key::Agent(address, 0),
+        Key::Agent(address, version, _) => Key::Agent(address, version, 0),
+        Key::Restart(..) => Key::Restart(0, 0),
+        Key::Draining(_) => Key::Draining(0),
         Key::Protocol(port, _) => Key::Protocol(port, 0),
         Key::Pending(_) => Key::Pending(0),
+        Key::Retry(_) => Key::Retry(0),
+        Key::Store => Key::Store,
     }
 }
 
 fn owner_range(key: Key) -> RangeInclusive<Key> {
     match key {
-        Key::Agent(address, _) => Key::Agent(address, 0)..=Key::Agent(address, u32::MAX),
+        Key::Agent(address, version, _) => {
+            Key::Agent(address, version, 0)..=Key::Agent(address, version, u32::MAX)
+        }
         Key::Protocol(port, _) => Key::Protocol(port, 0)..=Key::Protocol(port, u64::MAX),
-        Key::Pending(_) => key..=key,
+        Key::Pending(_) | Key::Retry(_) | Key::Store | Key::Restart(..) | Key::Draining(_) => key..=key,
     }
 }
 
@@ -111,29 +125,29 @@ mod tests {
     #[test]
     fn a_timer_that_is_set_again_moves() {
         let mut timers = Timers::default();
-        timers.set(Key::Agent(1, 1), Time::from_millis(5));
-        timers.set(Key::Agent(1, 1), Time::from_millis(9));
+        timers.set(Key::Agent(1, 1, 1), Time::from_millis(5));
+        timers.set(Key::Agent(1, 1, 1), Time::from_millis(9));
         assert!(timers.take_due(Time::from_millis(6)).is_empty());
-        assert_eq!(timers.take_due(Time::from_millis(9)), [Key::Agent(1, 1)]);
+        assert_eq!(timers.take_due(Time::from_millis(9)), [Key::Agent(1, 1, 1)]);
         assert_eq!(timers.next(), None);
     }
 
     #[test]
     fn due_timers_come_in_the_order_of_their_times() {
         let mut timers = Timers::default();
-        timers.set(Key::Agent(1, 1), Time::from_millis(5));
+        timers.set(Key::Agent(1, 1, 1), Time::from_millis(5));
         timers.set(Key::Pending(1), Time::from_millis(3));
-        assert_eq!(timers.take_due(Time::from_millis(9)), [Key::Pending(1), Key::Agent(1, 1)]);
+        assert_eq!(timers.take_due(Time::from_millis(9)), [Key::Pending(1), Key::Agent(1, 1, 1)]);
     }
 
     #[test]
     fn an_owner_has_a_bounded_number_and_can_still_move_one() {
         let mut timers = Timers::default();
-        assert!(timers.set_bounded(Key::Agent(1, 1), Time::ZERO, 1));
-        assert!(!timers.set_bounded(Key::Agent(1, 2), Time::ZERO, 1));
-        assert!(timers.set_bounded(Key::Agent(1, 1), Time::from_millis(1), 1));
-        assert!(timers.set_bounded(Key::Agent(2, 1), Time::ZERO, 1));
-        timers.cancel_owner(Key::Agent(1, 0));
-        assert_eq!(timers.take_due(Time::from_millis(1)), [Key::Agent(2, 1)]);
+        assert!(timers.set_bounded(Key::Agent(1, 1, 1), Time::ZERO, 1));
+        assert!(!timers.set_bounded(Key::Agent(1, 1, 2), Time::ZERO, 1));
+        assert!(timers.set_bounded(Key::Agent(1, 1, 1), Time::from_millis(1), 1));
+        assert!(timers.set_bounded(Key::Agent(2, 1, 1), Time::ZERO, 1));
+        timers.cancel_owner(Key::Agent(1, 1, 0));
+        assert_eq!(timers.take_due(Time::from_millis(1)), [Key::Agent(2, 1, 1)]);
     }
 }

@@ -1,6 +1,8 @@
 //! What a turn may stage: messages within the bounds, stamped so that the guest learns their ids at once.
 
-use caxton_abi::{Code, Envelope, TraceContext, Uid, std_types::ROption};
+use std::{collections::BTreeMap, sync::Arc};
+
+use caxton_abi::{Code, Envelope, TraceContext, Uid, class, std_types::ROption};
 
 use crate::{
     act,
@@ -27,8 +29,11 @@ pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code
     {
         return Err(Code::OUTBOX_FULL);
     }
+    let class = class(&envelope)?;
+    check_receiver(turn, class, &receivers)?;
     let head = &mut envelope.head;
     head.sender = turn.address;
+    head.class = class;
     head.flags = 0;
     head.hop = 0;
     head.trace = TraceContext::default();
@@ -36,6 +41,29 @@ pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code
         head.conversation = turn.ids.mint(turn.now);
     }
     Ok(push_copies(turn, &envelope, &receivers))
+}
+
+/// What is known already to be refused when the turn commits. A message to several is refused copy by copy then, an acked
+/// one waits.
+fn check_receiver(turn: &Turn, class: u8, receivers: &[u32]) -> Result<(), Code> {
+    let receiver = match receivers {
+        [one] => *one,
+        _ => 0,
+    };
+    turn.directory.refuses(receiver, class).map_or(Ok(()), Err)
+}
+
+/// What a message is promised: as its header says, else as its user parameter says, else nothing.
+pub(crate) fn class(message: &Envelope) -> Result<u8, Code> {
+    let stated = message.head.class;
+    match &message.extra {
+        _ if stated != class::VOLATILE => class::name(stated).map(|_| stated).ok_or(Code::CLASS_UNKNOWN),
+        ROption::RNone => Ok(class::VOLATILE),
+        ROption::RSome(extra) => {
+            let param = extra.params.iter().find(|param| param.0.eq_ignore_ascii_case(class::PARAM));
+            param.map_or(Ok(class::VOLATILE), |param| class::parse(&param.1).ok_or(Code::CLASS_UNKNOWN))
+        }
+    }
 }
 
 /// Contents up to this size are bounded by the number of messages alone, so the sum is taken for larger ones only.
@@ -78,18 +106,27 @@ pub(crate) fn receivers(envelope: &Envelope, receivers_max: usize) -> Vec<u32> {
     all
 }
 
-/// The state after the turn's puts, or the number of bytes when they are too many.
-pub(crate) fn next_state(turn: &Turn) -> Result<Option<State>, usize> {
-    if turn.puts.is_empty() {
-        return Ok(None);
-    }
-    let mut state = State::clone(&turn.state);
-    for (key, value) in &turn.puts {
+/// What a turn writes: a value, or `None` to remove the key.
+pub(crate) type Puts = BTreeMap<String, Option<Arc<[u8]>>>;
+
+/// A state with puts laid over it.
+pub(crate) fn overlay(state: &State, puts: &Puts) -> State {
+    let mut state = State::clone(state);
+    for (key, value) in puts {
         match value {
             Some(value) => state.insert(key.clone(), value.clone()),
             None => state.remove(key),
         };
     }
+    state
+}
+
+/// The state after the turn's puts, or the number of bytes when they are too many.
+pub(crate) fn next_state(turn: &Turn) -> Result<Option<State>, usize> {
+    if turn.puts.is_empty() {
+        return Ok(None);
+    }
+    let state = overlay(&turn.state, &turn.puts);
     let bytes = state.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > turn.limits.state_bytes_max { Err(bytes) } else { Ok(Some(state)) }
 }

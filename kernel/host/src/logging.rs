@@ -1,11 +1,25 @@
 //! Log lines on standard error, for people or as JSON; lines of plugins and agents arrive with their own target.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use tracing::Level;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogFormat, Server};
+
+/// Exchanges the filter of the process.
+type Exchange = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+static EXCHANGE: OnceLock<Exchange> = OnceLock::new();
+
+/// Exchanges the filter at once. Plugins asked for their level when each place first logged, so a level below that one
+/// reaches their lines at their next load.
+///
+/// # Errors
+/// The filter's text is not valid.
+pub fn exchange(filter: &str) -> Result<(), String> {
+    let new = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    EXCHANGE.get().map_or(Ok(()), |exchange| exchange(new))
+}
 
 /// Starts logging for the process; later calls change nothing.
 ///
@@ -15,11 +29,25 @@ pub fn start(server: &Server) -> Result<(), String> {
     let filter =
         EnvFilter::try_new(&server.log).map_err(|error| format!("log filter `{}`: {error}", server.log))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _already_started = match server.log_format {
-        LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
+    match server.log_format {
+        LogFormat::Pretty => {
+            let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = builder.reload_handle();
+            keep(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            let _already_started = builder.try_init();
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            keep(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            let _already_started = builder.try_init();
+        }
+    }
     Ok(())
+}
+
+fn keep(exchange: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static) {
+    let _first_counts = EXCHANGE.set(Box::new(exchange));
 }
 
 /// Records a line whose target is only known at run time.

@@ -1,7 +1,7 @@
 //! Carries signals from the kernel's rings to the conversation log and to every exporter.
 //!
-//! One thread drains at intervals; whoever needs the newest state drains first. A slow exporter delays the pump, so the
-//! rings fill, and a full ring drops and counts.
+//! One thread drains at intervals; whoever needs the newest state folds the rings into the log first. A slow exporter
+//! delays the others but not the log: what waits for exporters is bounded, and what does not fit is dropped and counted.
 
 use std::{
     sync::{
@@ -25,13 +25,17 @@ pub struct Pump {
     bus: Arc<Bus>,
     clock: Clock,
     state: Mutex<State>,
+    exporters: Mutex<Vec<Arc<ExporterPort>>>,
+    /// Held while exporters are called, so that each sees the signals in order.
+    turn: Mutex<()>,
     dropped: AtomicU64,
     stop: AtomicBool,
 }
 
 struct State {
     log: ConversationLog,
-    exporters: Vec<Arc<ExporterPort>>,
+    /// Folded into the log, and not exported yet.
+    waiting: Vec<Signal>,
     batch: Vec<Signal>,
 }
 
@@ -39,39 +43,101 @@ impl Pump {
     /// Makes a pump over a bus.
     pub fn new(bus: Arc<Bus>, clock: Clock) -> Arc<Self> {
         let log = ConversationLog::new(Arc::clone(bus.limits()));
-        let state = Mutex::new(State { log, exporters: Vec::new(), batch: Vec::new() });
-        Arc::new(Self { bus, clock, state, dropped: AtomicU64::new(0), stop: AtomicBool::new(false) })
+        let state = Mutex::new(State { log, waiting: Vec::new(), batch: Vec::new() });
+        Arc::new(Self {
+            bus,
+            clock,
+            state,
+            exporters: Mutex::default(),
+            turn: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        })
     }
 
     /// Adds an exporter; it gets what comes from now on.
     pub fn add(&self, exporter: Arc<ExporterPort>) {
-        self.state().exporters.push(exporter);
+        self.exporters().push(exporter);
+    }
+
+    /// Puts an exporter in the place of another: what came until now goes to the old one and is written out, everything
+    /// else to the new one. May wait for exporters.
+    pub fn replace(&self, old: &Arc<ExporterPort>, new: Arc<ExporterPort>) {
+        let turn = self.turn();
+        self.fold();
+        self.export();
+        // What it could not write it counted and logged.
+        let _counted = old.flush();
+        self.exchange(old, new);
+        drop(turn);
+    }
+
+    /// Puts an exporter in the place of one that failed; waits for nobody.
+    pub fn exchange(&self, old: &Arc<ExporterPort>, new: Arc<ExporterPort>) {
+        let mut exporters = self.exporters();
+        match exporters.iter_mut().find(|exporter| Arc::ptr_eq(exporter, old)) {
+            Some(place) => *place = new,
+            None => exporters.push(new),
+        }
+    }
+
+    /// Takes an exporter out after it got and wrote out what came until now.
+    pub fn remove(&self, old: &Arc<ExporterPort>) {
+        let turn = self.turn();
+        self.fold();
+        self.export();
+        let _counted = old.flush();
+        self.exporters().retain(|exporter| !Arc::ptr_eq(exporter, old));
+        drop(turn);
     }
 
     /// Carries what there is now.
     pub fn carry(&self) {
+        let turn = self.turn();
+        self.fold();
+        self.export();
+        drop(turn);
+    }
+
+    /// Moves the rings' signals into the log, and lets them wait for the exporters.
+    fn fold(&self) {
+        let exports = !self.exporters().is_empty();
         let mut state = self.state();
-        let State { log, exporters, batch } = &mut *state;
+        let State { log, waiting, batch } = &mut *state;
         self.bus.drain_signals(self.clock.now(), batch);
-        if batch.is_empty() {
-            return;
-        }
         log.fold(batch);
         batch.iter().for_each(|signal| self.note(signal));
-        for exporter in exporters.iter() {
-            // What it could not take is lost to it; its fence counted and logged that.
-            let _counted = exporter.export(batch);
+        if !exports {
+            batch.clear();
+            return;
         }
-        batch.clear();
+        let room = self.bus.limits().signals_ring_max.saturating_sub(waiting.len());
+        let lost = batch.len().saturating_sub(room);
+        batch.truncate(room);
+        self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
+        waiting.append(batch);
+    }
+
+    /// Hands what waits to the exporters; the caller has the turn.
+    fn export(&self) {
+        let waiting = std::mem::take(&mut self.state().waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        let exporters = self.exporters().clone();
+        for exporter in &exporters {
+            // What it could not take is lost to it; its fence counted and logged that.
+            let _counted = exporter.export(&waiting);
+        }
     }
 
     /// Reads the conversation log after the newest signals are in it.
     pub fn conversations<R>(&self, read: impl FnOnce(&ConversationLog) -> R) -> R {
-        self.carry();
+        self.fold();
         read(&self.state().log)
     }
 
-    /// Signals that full rings dropped since the start.
+    /// Signals that were dropped since the start, by full rings or because exporters were too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -79,7 +145,8 @@ impl Pump {
     /// Carries the rest and has every exporter write out what it holds.
     pub fn flush(&self) {
         self.carry();
-        for exporter in self.state().exporters.iter() {
+        let exporters = self.exporters().clone();
+        for exporter in &exporters {
             let _counted = exporter.flush();
         }
     }
@@ -118,6 +185,14 @@ impl Pump {
             }
             _ => {}
         }
+    }
+
+    fn exporters(&self) -> MutexGuard<'_, Vec<Arc<ExporterPort>>> {
+        self.exporters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

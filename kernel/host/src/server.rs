@@ -2,23 +2,25 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
-use caxton_abi::Code;
-use caxton_core::{Bus, Limits};
+use caxton_abi::{Code, class};
+use caxton_core::{Accounting, Bus, Limits};
 use caxton_runtime::{CompilerMode, Runtime, RuntimeOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin::{Admin, Components, Readiness, UPLOADS_MAX},
     clock::Clock,
     compose::{self, Slot, Sockets, Started},
     config::{self, Fault, Loaded},
+    fleet::Fleet,
     pump::Pump,
     services::Server,
+    store::Storage,
     workers::Workers,
 };
 
@@ -29,6 +31,8 @@ const AGENTS_DEFAULT: usize = 4_096;
 const ASYNC_THREADS: usize = 2;
 /// How long the threads may take to end: a turn's longest time and an exporter's last batch fit in it many times.
 const THREADS_END: Duration = Duration::from_secs(10);
+/// How long the store may take to write what ended: well within the threads' time.
+const STORE_END: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everything is finished.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -48,6 +52,10 @@ pub enum StartError {
 
 fn failed(code: Code, message: impl ToString) -> StartError {
     StartError::Failed { code, message: message.to_string() }
+}
+
+fn failed_thread(error: std::io::Error) -> StartError {
+    failed(Code::HOST_LIMIT, format!("no thread: {error}"))
 }
 
 /// Runs a server until SIGTERM or SIGINT, then drains it.
@@ -73,14 +81,14 @@ struct Parts {
     pump: Arc<Pump>,
     readiness: Arc<Readiness>,
     services: Arc<Server>,
-    workers: Workers,
+    storage: Arc<Storage>,
+    admin: Arc<Admin>,
+    workers: Arc<Workers>,
     signals: thread::JoinHandle<()>,
 }
 
 async fn serve(loaded: &Loaded) -> Result<(), StartError> {
     let no_signals = |error| failed(Code::HOST_LIMIT, format!("signals cannot be watched: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let parts = assemble(loaded)?;
     let sockets = Sockets {
         bus: Arc::clone(&parts.bus),
@@ -88,38 +96,83 @@ async fn serve(loaded: &Loaded) -> Result<(), StartError> {
         pump: Arc::clone(&parts.pump),
         services: Arc::clone(&parts.services) as _,
         readiness: Arc::clone(&parts.readiness),
+        storage: Arc::clone(&parts.storage),
+        admin: Arc::clone(&parts.admin),
     };
-    let told_to_stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    tokio::pin!(told_to_stop);
+    let mut told_to_stop = Stops::new().map_err(no_signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let started = Started::default();
     let composed = tokio::select! {
         composed = compose::compose(loaded, &sockets, &started) => Some(composed),
-        () = &mut told_to_stop => None,
+        () = told_to_stop.next() => None,
     };
-    let started = started.take();
+    parts.workers.open();
+    let mut slots = started.take();
     match composed {
         Some(Ok(())) => {}
         Some(Err(faults)) => {
-            stop(parts, &started).await;
+            stop(parts, &slots).await;
             return Err(StartError::Faults(faults));
         }
         None => {
             tracing::info!("told to stop while starting");
-            stop(parts, &started).await;
+            stop(parts, &slots).await;
             return Ok(());
         }
     }
+    let plugins = slots.len();
+    slots.extend(started.take_others());
+    let failed = Arc::clone(&parts.services.failed);
+    let fleet = Fleet::new(loaded, sockets, Arc::clone(&parts.workers), slots, failed);
+    if let Err(error) = fleet.attend() {
+        stop(parts, &fleet.end()).await;
+        return Err(failed_thread(error));
+    }
+    let _only_once = parts.admin.fleet.set(Arc::clone(&fleet));
     parts.readiness.composed();
-    tracing::info!(platform = %loaded.config.server.platform, plugins = started.len(), "ready");
-    told_to_stop.await;
-    drain(&parts, &started, Duration::from_millis(loaded.config.server.drain_ms)).await;
-    stop(parts, &started).await;
+    tracing::info!(platform = %loaded.config.server.platform, plugins, "ready");
+    loop {
+        tokio::select! {
+            () = told_to_stop.next() => break,
+            _ = hangup.recv() => {
+                tokio::spawn(read_again(Arc::clone(&fleet)));
+            }
+        }
+    }
+    let slots = fleet.end();
+    tokio::select! {
+        () = drain(&parts, &fleet, &slots) => {}
+        () = told_to_stop.next() => tracing::warn!("told to stop again: what is left is not waited for"),
+    }
+    stop(parts, &slots).await;
     Ok(())
+}
+
+/// What SIGHUP does; its outcome is in the log.
+async fn read_again(fleet: Arc<Fleet>) {
+    if let Err(failure) = fleet.reconfigure().await {
+        let (code, reason) = (failure.code, failure.message);
+        tracing::error!(%code, reason, "the configuration is not changed");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
@@ -143,7 +196,8 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
     let pump = Pump::new(Arc::clone(&bus), clock);
     let readiness = Arc::new(Readiness::default());
     let services = Server::new(Arc::clone(&bus), clock);
-    services.open(Arc::new(Admin {
+    let storage = Storage::new(Arc::clone(&bus), clock, server.recover, &server.data_dir);
+    let admin = Arc::new(Admin {
         bus: Arc::clone(&bus),
         runtime: Arc::new(runtime),
         pump: Arc::clone(&pump),
@@ -152,13 +206,16 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
         components: Components::default(),
         uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
         readiness: Arc::clone(&readiness),
+        storage: Arc::clone(&storage),
+        fleet: OnceLock::new(),
         memory_bytes_max: options.memory_bytes_max,
         turn_ms_max: options.turn_ms_max,
-    }));
-    let no_thread = |error| failed(Code::HOST_LIMIT, format!("no thread: {error}"));
-    let signals = pump.start().map_err(no_thread)?;
-    let workers = Workers::start(&bus, clock, workers).map_err(no_thread)?;
-    Ok(Parts { bus, clock, pump, readiness, services, workers, signals })
+        init_ms_max: options.init_ms_max,
+    });
+    services.open(Arc::clone(&admin));
+    let signals = pump.start().map_err(failed_thread)?;
+    let workers = Workers::start(&bus, clock, workers).map_err(failed_thread)?;
+    Ok(Parts { bus, clock, pump, readiness, services, storage, admin, workers, signals })
 }
 
 /// The kernel's bounds: its defaults with what the configuration says.
@@ -181,6 +238,14 @@ fn limits(set: &config::Limits) -> Limits {
         state_bytes_max: set.state_bytes_max.unwrap_or(base.state_bytes_max),
         restarts_max: set.restarts_max.unwrap_or(base.restarts_max),
         restart_window_ms: set.restart_window_ms.unwrap_or(base.restart_window_ms),
+        restart_backoff_ms: set.restart_backoff_ms.unwrap_or(base.restart_backoff_ms),
+        restart_backoff_ms_max: set.restart_backoff_ms_max.unwrap_or(base.restart_backoff_ms_max),
+        acked_ms_max: set.acked_ms_max.unwrap_or(base.acked_ms_max),
+        retries_messages_max: set.retries_messages_max.unwrap_or(base.retries_messages_max),
+        deliveries_max: set.deliveries_max.unwrap_or(base.deliveries_max),
+        duplicates_max: set.duplicates_max.unwrap_or(base.duplicates_max),
+        settle_ms: set.settle_ms.unwrap_or(base.settle_ms),
+        upgrade_drain_ms: set.upgrade_drain_ms.unwrap_or(base.upgrade_drain_ms),
         ..base
     }
 }
@@ -207,53 +272,90 @@ fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> 
 }
 
 /// Takes no new work and finishes what there is, until the deadline.
-async fn drain(parts: &Parts, started: &[Arc<Slot>], longest: Duration) {
+async fn drain(parts: &Parts, fleet: &Fleet, slots: &[Arc<Slot>]) {
     tracing::info!("draining");
     parts.readiness.draining();
-    for instance in started.iter().rev().filter_map(|slot| slot.instance()) {
+    for instance in slots.iter().rev().filter_map(|slot| slot.instance()) {
         if instance.ports().endpoint.is_some()
+            && instance.state().is_callable()
             && let Err(failure) = instance.drain().await
         {
             tracing::warn!(plugin = instance.name(), code = %failure.code, reason = %failure.message, "drain");
         }
     }
-    let deadline = parts.clock.now().plus_millis(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+    fleet.retired().await;
+    let deadline = parts.clock.now().plus_millis(fleet.drain_ms());
     while !parts.bus.quiescent() && parts.clock.now() < deadline {
         tokio::time::sleep(DRAIN_LOOK).await;
     }
 }
 
-/// Ends plugins in the reverse order of their start, then the threads; exporters last, so that they write out the rest.
+/// Ends plugins in the reverse order of their start, then the threads; exporters and the store last, so that they write
+/// out the rest.
 async fn stop(parts: Parts, started: &[Arc<Slot>]) {
-    let (exporters, others): (Vec<_>, Vec<_>) = started
+    let (last, others): (Vec<_>, Vec<_>) = started
         .iter()
         .rev()
         .filter_map(|slot| slot.instance())
-        .partition(|instance| instance.ports().exporter.is_some());
+        .partition(|instance| instance.ports().exporter.is_some() || instance.ports().store.is_some());
+    let Parts { bus, clock, pump, storage, workers, signals, .. } = parts;
+    let closing = Arc::clone(&bus);
+    let ended = tokio::task::spawn_blocking(move || {
+        workers.stop();
+        // Before the addresses of plugins are given back: what waits there ends with the server, not with them.
+        closing.close(clock.now());
+    });
+    if tokio::time::timeout(THREADS_END, ended).await.is_err() {
+        tracing::error!("a plugin holds a worker up; it is left behind");
+        bus.close(clock.now());
+    }
     for instance in &others {
         let _logged_by_its_fence = instance.stop().await;
     }
-    let Parts { bus, pump, workers, signals, .. } = parts;
-    let books = bus.accounting();
     let ended = tokio::task::spawn_blocking(move || {
-        workers.stop();
+        let written = storage.close(STORE_END);
         pump.stop();
         signals.thread().unpark();
         let _ended = signals.join();
+        written
     });
-    if tokio::time::timeout(THREADS_END, ended).await.is_err() {
-        tracing::error!("a plugin holds a worker or the signals up; they are left behind");
-    }
-    for instance in &exporters {
+    let written = match tokio::time::timeout(THREADS_END, ended).await {
+        Ok(Ok(written)) => written,
+        _ => {
+            tracing::error!("an exporter holds the signals up; they are left behind");
+            false
+        }
+    };
+    for instance in &last {
         let _logged_by_its_fence = instance.stop().await;
+    }
+    // Turns whose transactions ended just now are in it.
+    tell_what_was_left(&bus.accounting(), written);
+}
+
+/// The last balance, in all and for each delivery class that had messages.
+fn tell_what_was_left(books: &Accounting, written: bool) {
+    for (class, books) in books.by_class.iter().enumerate().filter(|(_, books)| books.accepted > 0) {
+        tracing::info!(
+            class = u8::try_from(class).ok().and_then(class::name),
+            accepted = books.accepted,
+            delivered = books.delivered,
+            expired = books.expired,
+            dead_lettered = books.dead_lettered,
+            dropped = books.dropped,
+            left_in_the_store = books.in_flight,
+            "messages"
+        );
     }
     tracing::info!(
         accepted = books.accepted,
         delivered = books.delivered,
         expired = books.expired,
         dead_lettered = books.dead(),
+        dropped = books.dropped.values().sum::<u64>(),
         in_flight = books.in_flight,
         holds = books.holds(),
+        written,
         "stopped"
     );
 }

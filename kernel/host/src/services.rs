@@ -9,7 +9,7 @@ use caxton_abi::{
     Code, Envelope, EventName, Payload, Signal, Uid,
     port::{Outcome, RouteUpdate},
 };
-use caxton_core::{Bus, port::EndpointRef};
+use caxton_core::{Bus, UnderWay, port::EndpointRef, store::Answer};
 
 use crate::{
     admin::Admin,
@@ -17,6 +17,7 @@ use crate::{
     logging,
     plugin::{Failure, Services, State, host_table::Control},
 };
+use tokio::sync::Notify;
 
 /// The target of the line with which the SDK tells of a panic.
 const PANIC_TARGET: &str = "caxton_plugin::panic";
@@ -28,12 +29,20 @@ pub struct Server {
     admin: OnceLock<Arc<Admin>>,
     /// Numbers of plugins as owners of addresses, by name.
     owners: Mutex<BTreeMap<String, u32>>,
+    /// Told when a plugin failed.
+    pub failed: Arc<Notify>,
 }
 
 impl Server {
     /// Makes the services; control operations are refused until [`Server::open`].
     pub fn new(bus: Arc<Bus>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { bus, clock, admin: OnceLock::new(), owners: Mutex::default() })
+        Arc::new(Self {
+            bus,
+            clock,
+            admin: OnceLock::new(),
+            owners: Mutex::default(),
+            failed: Arc::default(),
+        })
     }
 
     /// Gives plugins the control operations.
@@ -61,6 +70,10 @@ impl Services for Server {
         self.bus.submit(batch, self.clock.now())
     }
 
+    fn submit_and_wait(&self, _plugin: &str, batch: Vec<Envelope>, answer: Answer) {
+        self.bus.submit_and_wait(batch, self.clock.now(), answer);
+    }
+
     fn claim(&self, plugin: &str, name: &str, endpoint: EndpointRef) -> Result<u32, Failure> {
         let claimed = self.bus.claim(name, self.owner(plugin), endpoint, self.clock.now());
         claimed.map_err(|refusal| Failure::new(refusal.code, refusal.detail))
@@ -68,6 +81,10 @@ impl Services for Server {
 
     fn release(&self, address: u32) {
         self.bus.release(address, self.clock.now());
+    }
+
+    fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay) {
+        self.bus.transfer(address, endpoint, under_way, self.clock.now());
     }
 
     fn program(&self, routes: Vec<RouteUpdate>) {
@@ -147,6 +164,9 @@ impl Services for Server {
             State::Failed { code, reason } => tracing::error!(plugin, %code, reason, "plugin failed"),
             State::Degraded(reason) => tracing::warn!(plugin, reason, "plugin degraded"),
             other => tracing::debug!(plugin, state = other.as_str(), "plugin state"),
+        }
+        if matches!(state, State::Failed { .. }) {
+            self.failed.notify_one();
         }
         let level = if code.is_none() { 3 } else { 5 };
         self.record(EventName::PLUGIN_STATE, code, level, format!("{plugin} {} {reason}", state.as_str()));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use caxton_abi::{Code, Envelope, Header, Payload, Signal, Uid, handshake, port::Outcome, port::RouteUpdate};
-use caxton_core::port::EndpointRef;
+use caxton_core::{UnderWay, port::EndpointRef, store::Answer};
 use caxton_host::plugin::{
     Deadlines, Failure, Instance, Library, LoadError, Options, Services, State, host_table::Control, inspect,
     load,
@@ -103,12 +103,18 @@ impl Services for Server {
     fn submit(&self, _: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
         vec![Outcome::default(); batch.len()]
     }
+    fn submit_and_wait(&self, plugin: &str, batch: Vec<Envelope>, answer: Answer) {
+        answer(self.submit(plugin, batch));
+    }
     fn claim(&self, _: &str, _: &str, endpoint: EndpointRef) -> Result<u32, Failure> {
         *self.endpoint.lock().unwrap() = Some(endpoint);
         Ok(7)
     }
     fn release(&self, address: u32) {
         self.released.lock().unwrap().push(address);
+    }
+    fn transfer(&self, _: u32, endpoint: EndpointRef, _: UnderWay) {
+        *self.endpoint.lock().unwrap() = Some(endpoint);
     }
     fn program(&self, _: Vec<RouteUpdate>) {}
     fn addresses(&self, names: &[&str]) -> Vec<u32> {
@@ -232,7 +238,7 @@ fn another_major_of_the_boundary_is_refused_with_both_versions() {
     assert_eq!(error.code(), Code::PLUGIN_ABI_MISMATCH);
     assert_eq!(
         error.to_string(),
-        "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks 0.1: install a plugin built for this server"
+        "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks 0.2: install a plugin built for this server"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::engine::TICK_MS;
+use crate::engine::TICK_MICROS;
 
 /// Elements of one table at most; the pool's slots are as large.
 const TABLE_ELEMENTS_MAX: usize = 65_536;
@@ -72,7 +72,7 @@ impl ResourceLimiter for MemoryBudget {
 
 /// Epochs until a deadline; one more than fits, because the current epoch has begun already.
 pub(crate) fn ticks(ms: u32) -> u64 {
-    u64::from(ms.div_ceil(TICK_MS)) + 1
+    (u64::from(ms) * 1_000).div_ceil(u64::from(TICK_MICROS)) + 1
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_deadline_is_never_shorter_than_asked() {
-        assert_eq!(ticks(1), 2);
-        assert_eq!(ticks(1_000), 501);
+        assert_eq!(ticks(1), 5);
+        assert_eq!(ticks(1_000), 4_001);
     }
 }

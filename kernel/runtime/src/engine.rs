@@ -3,14 +3,26 @@
 //! Calls are plain and synchronous: component-model concurrency is off (it triples the cost of a call), there is no
 //! fuel and there are no fibers. Instances come from a pool, so that making one does not map memory.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::{error::RuntimeError, options::RuntimeOptions, trap::FRAMES_MAX};
 
-/// Length of an epoch in milliseconds; a deadline is met this precisely when the machine is not overloaded.
-pub(crate) const TICK_MS: u32 = 2;
+/// Length of an epoch in microseconds. A deadline is met this precisely when the machine is not overloaded, and a guest
+/// that computes lets other threads of its processor go ahead this often: the operating system alone may let them wait for
+/// several times as long.
+pub(crate) const TICK_MICROS: u32 = 250;
+/// How often the clock looks whether a guest runs while none does.
+const IDLE: Duration = Duration::from_millis(1);
 /// Memories that an instance may own; QuickJS components own three.
 const MEMORIES_PER_AGENT: u32 = 3;
 /// Tables that an instance may own.
@@ -105,8 +117,17 @@ pub(crate) fn server_engine(shape: CodeShape, options: &RuntimeOptions) -> Resul
     Engine::new(&config).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
 }
 
+#[derive(Default)]
+struct Clock {
+    /// Epochs since the start; they stand still while no guest runs.
+    epochs: AtomicU64,
+    /// Guests that run.
+    running: AtomicUsize,
+}
+
 /// Moves the engine's epoch on, from a thread of its own that ends with it.
 pub(crate) struct Ticker {
+    clock: Arc<Clock>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -116,16 +137,41 @@ impl Ticker {
     pub(crate) fn start(engine: &Engine) -> Result<Self, RuntimeError> {
         let (stop, stopped) = mpsc::channel::<()>();
         let engine = engine.clone();
+        let clock = Arc::new(Clock::default());
+        let counted = Arc::clone(&clock);
         let thread = thread::Builder::new()
             .name("caxton-epoch".to_owned())
             .spawn(move || {
-                let tick = Duration::from_millis(u64::from(TICK_MS));
-                while stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    engine.increment_epoch();
+                let tick = Duration::from_micros(u64::from(TICK_MICROS));
+                loop {
+                    let runs = counted.running.load(Ordering::Relaxed) > 0;
+                    let pause = if runs { tick } else { IDLE };
+                    if stopped.recv_timeout(pause) != Err(mpsc::RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                    if runs {
+                        counted.epochs.fetch_add(1, Ordering::Relaxed);
+                        engine.increment_epoch();
+                    }
                 }
             })
             .map_err(|error| RuntimeError::Engine(format!("no thread for the epoch clock: {error}")))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { clock, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The number of the epoch that runs.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.clock.epochs.load(Ordering::Relaxed)
+    }
+
+    /// A guest begins to run.
+    pub(crate) fn begin(&self) {
+        self.clock.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A guest has ended to run.
+    pub(crate) fn end(&self) {
+        self.clock.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,7 @@ use caxton_core::{
     limits::Limits,
     time::Time,
 };
-use wasmtime::{Engine, Store, component::TypedFunc};
+use wasmtime::{Engine, Store, UpdateDeadline, component::TypedFunc};
 
 use crate::{
     budget::{MemoryBudget, ticks},
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) init_ms_max: u32,
     pub(crate) log_level_min: u8,
     /// Keeps the epoch moving as long as an instance lives.
-    pub(crate) _ticker: Ticker,
+    pub(crate) ticker: Ticker,
 }
 
 /// What an instance's imports work on.
@@ -60,6 +60,8 @@ pub(crate) struct Data {
     pub(crate) timed: bool,
     pub(crate) output: Output,
     pub(crate) budget: MemoryBudget,
+    /// The epoch at which the guest is interrupted.
+    pub(crate) until: u64,
     /// Handles of the sandbox that the guest holds.
     pub(crate) handles: u32,
     pub(crate) shared: Arc<Shared>,
@@ -81,6 +83,7 @@ impl Factory {
             timed: self.compiled.info().timed,
             output: Output::new(self.shared.log_level_min),
             budget: MemoryBudget::new(self.limits.memory_bytes_max),
+            until: 0,
             handles: 0,
             shared: Arc::clone(&self.shared),
         };
@@ -88,14 +91,34 @@ impl Factory {
         store.limiter(|data| &mut data.budget);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         let init_ms_max = self.shared.init_ms_max;
-        store.set_epoch_deadline(ticks(init_ms_max));
-        match self.compiled.instantiate(&mut store) {
+        store.epoch_deadline_callback(|store| Ok(at_epoch(store.data())));
+        allow(&mut store, init_ms_max);
+        let made = self.compiled.instantiate(&mut store);
+        self.shared.ticker.end();
+        match made {
             Ok((calls, on_timer)) => {
                 Ok(Instance { store, calls, on_timer, limits: self.limits, init_ms_max, gone: false })
             }
             Err(error) => Err(fault(&error, &circumstances(&mut store, init_ms_max))),
         }
     }
+}
+
+/// Lets the guest run for so long from now; the caller tells the clock when it has.
+fn allow(store: &mut Store<Data>, ms: u32) {
+    let data = store.data_mut();
+    data.shared.ticker.begin();
+    data.until = data.shared.ticker.epoch().saturating_add(ticks(ms));
+    store.set_epoch_deadline(1);
+}
+
+/// At each epoch in which a guest runs: other threads go ahead, then it goes on until its time is over.
+fn at_epoch(data: &Data) -> UpdateDeadline {
+    if data.shared.ticker.epoch() >= data.until {
+        return UpdateDeadline::Interrupt;
+    }
+    std::thread::yield_now();
+    UpdateDeadline::Continue(1)
 }
 
 impl BodyFactory for Factory {
@@ -136,8 +159,9 @@ impl Instance {
         }
         mem::swap(turn, &mut self.store.data_mut().turn);
         self.store.data_mut().begin();
-        self.store.set_epoch_deadline(ticks(deadline_ms));
+        allow(&mut self.store, deadline_ms);
         let outcome = run(&mut self.store, &self.calls, self.on_timer.as_ref());
+        self.store.data().shared.ticker.end();
         self.store.data_mut().end();
         mem::swap(turn, &mut self.store.data_mut().turn);
         match outcome {

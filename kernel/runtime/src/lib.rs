@@ -1,7 +1,7 @@
 //! Runs agents: validates, compiles and instantiates WebAssembly components, and stops what misbehaves.
 //!
 //! ```text
-//!   bytes ─▶ component::check ─▶ compile (child process, limits) ─▶ cache (digest, tag) ─▶ CompiledComponent
+//!   bytes ─▶ component::outline ─▶ compile (child process, limits) ─▶ cache (digest, tag) ─▶ CompiledComponent
 //!                                                                                             │ Runtime::factory
 //!   kernel ── Turn ──▶ instance (AgentBody) ── handle ──▶ guest ── imports ──▶ the same Turn ◀┘
 //! ```
@@ -24,7 +24,7 @@ mod runtime;
 mod trap;
 mod wasi;
 
-pub use component::{CompiledComponent, ComponentInfo};
+pub use component::{CompiledComponent, ComponentInfo, check as check_component};
 pub use error::{ComponentError, RuntimeError};
 pub use instance::InstanceLimits;
 pub use options::{CompilerMode, RuntimeOptions};

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     hash::{Hash, Hasher},
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
@@ -18,7 +19,7 @@ use wasmtime::{
 
 use crate::{
     compile,
-    component::{Cache, CompiledComponent, ComponentInfo, check, check_grants, digest, hex},
+    component::{Cache, CompiledComponent, ComponentInfo, check, check_grants, digest, hex, outline},
     engine::{CodeShape, Ticker, server_engine},
     error::{ComponentError, RuntimeError},
     imports::bindings::Agent,
@@ -61,7 +62,7 @@ impl Runtime {
             began: Instant::now(),
             init_ms_max: options.init_ms_max,
             log_level_min: options.log_level_min,
-            _ticker: Ticker::start(&engine)?,
+            ticker: Ticker::start(&engine)?,
             engine,
         };
         Ok(Self {
@@ -92,7 +93,7 @@ impl Runtime {
         if let Some(compiled) = self.known(bytes) {
             return Ok(compiled);
         }
-        let info = self.check(bytes)?;
+        let info = outline(bytes, &self.options)?;
         // One at a time: the limits of a compilation are also those of all.
         let _turn = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
         let component = self.machine_code(bytes, &info)?;
@@ -148,11 +149,13 @@ impl Runtime {
             }
             None => {}
         }
-        let code = compile::compile(bytes, self.shape, &self.shared.engine, &self.options)?;
         let internal = |reason: String| ComponentError::Internal { reason };
-        self.cache.store(&name, &code).map_err(|error| {
+        let unwritable = |error: io::Error| {
             internal(format!("the cache `{}` cannot be written: {error}", self.options.cache_dir.display()))
-        })?;
+        };
+        let mut code = self.cache.begin(&name).map_err(unwritable)?;
+        compile::compile(bytes, &mut code.file, self.shape, &self.shared.engine, &self.options)?;
+        self.cache.finish(&name, code).map_err(unwritable)?;
         let loaded = self.cache.load(&name, &self.shared.engine);
         let loaded =
             loaded.ok_or_else(|| internal("what was written to the cache is not there".to_owned()))?;

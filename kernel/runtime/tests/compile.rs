@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, os::fd::AsRawFd, path::Path, process::ExitCode};
 
 use caxton_abi::Code;
 use caxton_runtime::{CompilerMode, ComponentError, Runtime, RuntimeOptions, compile::child_main};
@@ -14,6 +14,7 @@ use support::{
 
 const CHILD: &str = "compile-child";
 const CRASH: &str = "compile-crash";
+const LOOK: &str = "compile-look";
 
 /// A name and what it stands for; gets an empty place for a cache.
 type Check = (&'static str, fn(&Path));
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(CHILD) => return child_main(),
         Some(CRASH) => std::process::abort(),
+        Some(LOOK) => return compile_and_look(&std::env::args().nth(2).unwrap()),
         _ => {}
     }
     let checks: &[Check] = &[
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         ("too_little_memory_is_a_limit", too_little_memory_is_a_limit),
         ("too_little_time_is_a_limit", too_little_time_is_a_limit),
         ("a_crash_of_the_compiler_is_a_limit", a_crash_of_the_compiler_is_a_limit),
+        ("the_child_validates_and_tells_where", the_child_validates_and_tells_where),
+        ("the_child_has_no_descriptor_of_its_parents", the_child_has_no_descriptor_of_its_parents),
+        ("a_refused_component_leaves_nothing_in_the_cache", a_refused_component_leaves_nothing_in_the_cache),
         ("a_missing_compiler_is_the_servers_fault", a_missing_compiler_is_the_servers_fault),
         ("code_on_disk_is_used_again", code_on_disk_is_used_again),
         ("changed_code_on_disk_is_not_used", changed_code_on_disk_is_not_used),
@@ -41,6 +46,16 @@ fn main() -> ExitCode {
         println!("{name} ... ok");
     }
     ExitCode::SUCCESS
+}
+
+/// Compiles, then tells as a refusal whether the descriptor was there before and is after.
+fn compile_and_look(descriptor: &str) -> ExitCode {
+    const EXIT_REFUSED: u8 = 3;
+    let is_open = || Path::new(&format!("/proc/self/fd/{descriptor}")).is_symlink();
+    let before = is_open();
+    let _compiled = child_main();
+    eprintln!("open before: {before}, after: {}", is_open());
+    ExitCode::from(EXIT_REFUSED)
 }
 
 fn child(order: &str) -> CompilerMode {
@@ -84,6 +99,40 @@ fn too_little_time_is_a_limit(dir: &Path) {
 fn a_crash_of_the_compiler_is_a_limit(dir: &Path) {
     let message = limit(&runtime(dir, |options| options.compiler = child(CRASH)));
     assert!(message.contains("signal 6"), "{message}");
+}
+
+/// The good guest with one more core module whose code does not fit its types.
+fn invalid() -> Vec<u8> {
+    let module = wat::parse_str("(module (func (result i32)))").unwrap();
+    [guest("hostile"), vec![1, module.len().try_into().unwrap()], module].concat()
+}
+
+fn the_child_validates_and_tells_where(dir: &Path) {
+    let error = runtime(dir, |_| {}).compile(&invalid()).unwrap_err();
+    let ComponentError::Invalid { offset, reason } = &error else { panic!("{error:?}") };
+    assert!(usize::try_from(*offset).unwrap() > guest("hostile").len(), "{error}");
+    assert!(reason.contains("type mismatch"), "{error}");
+}
+
+fn a_refused_component_leaves_nothing_in_the_cache(dir: &Path) {
+    runtime(dir, |_| {}).compile(&invalid()).unwrap_err();
+    let left: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["key"]);
+}
+
+/// A descriptor that every child of this process inherits, as a library of a server may open one.
+fn the_child_has_no_descriptor_of_its_parents(dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    let lock = fs::File::create(dir.join("lock")).unwrap();
+    // Unlike those of the standard library, this one goes to children.
+    let inherited = rustix::io::dup(&lock).unwrap();
+    let args = vec![LOOK.to_owned(), inherited.as_raw_fd().to_string()];
+    let program = std::env::current_exe().unwrap();
+    let compiler = CompilerMode::Child { program, args };
+    let runtime = runtime(&dir.join("cache"), |options| options.compiler = compiler);
+    let said = runtime.compile(&guest("hostile")).unwrap_err().to_string();
+    drop(inherited);
+    assert!(said.contains("open before: true, after: false"), "{said}");
 }
 
 fn a_missing_compiler_is_the_servers_fault(dir: &Path) {

@@ -131,8 +131,24 @@ fn nesting_is_bounded() {
 
 #[test]
 fn functions_are_bounded() {
-    let error = component_with(&"(func) ".repeat(50_001));
-    assert_eq!(error.to_string(), "the component has 50001 functions, the limit is 50000");
+    let error = component_with(&"(func) ".repeat(40_001));
+    assert_eq!(error.to_string(), "the component has 40001 functions, the limit is 40000");
+}
+
+#[test]
+fn locals_times_blocks_are_bounded_over_all_functions() {
+    let function = format!("(func {} {})", "(local i32) ".repeat(2_000), "block end ".repeat(2_000));
+    let error = component_with(&function.repeat(11));
+    assert!(error.to_string().contains("44000000 locals times blocks in all functions"), "{error}");
+}
+
+#[test]
+fn values_of_one_type_are_bounded() {
+    let error = component_with(&format!("(type (func (param {}) (result i32)))", "i64 ".repeat(100)));
+    assert_eq!(
+        error.to_string(),
+        "the component has 101 parameters and results in one type, the limit is 100"
+    );
 }
 
 #[test]

@@ -43,6 +43,7 @@ codes! {
     CONFIG_INVALID = 102, "config-invalid", 400, "a configuration key is unknown or its value has the wrong type", "correct the key at the place shown";
     CONFIG_UNREADABLE = 103, "config-unreadable", 400, "a configured file cannot be read", "check the path and its permissions";
     CONFIG_CONFLICT = 104, "config-conflict", 400, "two parts of the configuration contradict each other", "remove one of the two";
+    CONFIG_NOT_RELOADABLE = 105, "config-not-reloadable", 409, "a key was changed that a running server cannot change", "restart the server, or put the old value back";
 
     PLUGIN_NOT_A_LIBRARY = 201, "plugin-not-a-library", 422, "the file is not a shared library for this machine", "point `library` at a plugin built for this platform";
     PLUGIN_NO_HANDSHAKE = 202, "plugin-no-handshake", 422, "the library carries no Caxton handshake, so it is not a plugin", "point `library` at a library built with the plugin SDK";
@@ -58,6 +59,9 @@ codes! {
     PLUGIN_PANIC_ABORT = 212, "plugin-panic-abort", 422, "the plugin was built with panic=abort, so a panic in it would end the server", "rebuild it with panic = \"unwind\"";
     PLUGIN_NOT_FOUND = 213, "plugin-not-found", 404, "no plugin of that name is configured", "list them with `caxton get plugins`";
     PLUGIN_UNAVAILABLE = 214, "plugin-unavailable", 503, "the plugin that serves this is not running", "see `caxton describe plugin NAME`";
+    PLUGIN_SNAPSHOT_REFUSED = 215, "plugin-snapshot-refused", 409, "the new version does not take over the old one's conversations, so the old one stays", "install a version that reads this snapshot, or reload when no conversation is open";
+    PLUGIN_GENERATIONS = 216, "plugin-generations", 429, "as many versions of the plugin's library were loaded as one process may hold", "restart the server";
+    PLUGIN_BUSY = 217, "plugin-busy", 409, "the plugin is being reloaded or restarted", "try again when it runs";
 
     MESSAGE_MALFORMED = 300, "message-malformed", 400, "the message could not be read", "correct it at the place shown";
     MAILBOX_FULL = 301, "mailbox-full", 429, "the receiver's mailbox is full", "send again later, or more slowly";
@@ -79,6 +83,18 @@ codes! {
     SYMBOLS_EXHAUSTED = 317, "symbols-exhausted", 429, "the table of symbols is full", "use fewer different protocol, ontology and language names";
     REPLY_BY_INVALID = 318, "reply-by-invalid", 400, "reply-by is not a date and time", "use RFC 3339, FIPA DateTime, or a relative time such as +2s";
     NAME_INVALID = 319, "name-invalid", 400, "the name has a character that agent names cannot have, or is too long", "use 1 to 255 characters without spaces, controls and parentheses";
+    DUPLICATE = 320, "duplicate", 200, "the message was accepted before and is not delivered twice", "nothing to do";
+    ID_CONFLICT = 321, "id-conflict", 409, "another message of this sender has the same id and different contents", "give each message its own id, or leave `id` out";
+    CLASS_UNKNOWN = 322, "class-unknown", 400, "the delivery class is not volatile, acked or durable", "use one of the three, or leave it out for volatile";
+    DURABLE_UNAVAILABLE = 323, "durable-unavailable", 503, "durable messages are not taken, because no store is running", "configure a store plugin, or see why it failed with `caxton get plugins`";
+    STORE_FULL = 324, "store-full", 507, "the store's disk is full", "free space and send again: the store recovers by itself";
+    STORE_FAILED = 325, "store-failed", 503, "the store could not write and refuses until it was opened again and verified", "see the store's state with `caxton describe plugin NAME`";
+    DELIVERIES_EXCEEDED = 326, "deliveries-exceeded", 422, "the message was handed out as often as allowed and no turn with it committed", "see the agent's log, then requeue it";
+    STORING = 327, "storing", 429, "a message with this id is being stored", "send it again in a moment to learn what became of it";
+    RETRIES_FULL = 328, "retries-full", 429, "too many messages wait to be tried again", "send again later";
+    CLASS_NEEDS_WAIT = 329, "class-needs-wait", 400, "this call answers at once, and a durable message is accepted only when it is on disk", "submit it with the call that waits";
+    STORE_DAMAGED = 330, "store-damaged", 500, "a record of the store cannot be read", "restore the store from a copy, or have such records put aside with `server.recover`";
+    STORE_VERSION = 331, "store-version", 500, "the store was written in a format that this server does not read", "start the version of the server that wrote it";
 
     COMPONENT_NOT_WASM = 401, "component-not-wasm", 422, "the file is not WebAssembly", "build the agent as a component";
     COMPONENT_CORE_MODULE = 402, "component-core-module", 422, "the file is a core module, not a component", "build for wasm32-wasip2, or wrap it with `wasm-tools component new`";
@@ -96,6 +112,9 @@ codes! {
     AGENT_LIMIT = 423, "agent-limit", 429, "the server holds as many agents as it may", "delete some, or raise `limits.agents_max`";
     AGENT_MANIFEST_INVALID = 424, "agent-manifest-invalid", 400, "the agent's manifest is not valid", "correct the key named";
     AGENT_FAILED = 425, "agent-failed", 409, "the agent failed too often and was stopped", "see `caxton describe agent NAME`, then deploy it again";
+    UPGRADE_RUNNING = 426, "upgrade-running", 409, "another version of the agent is being brought in", "promote it or roll it back first";
+    NO_PREVIOUS_VERSION = 427, "no-previous-version", 409, "the agent has no version to go back to", "deploy the version that you want";
+    NO_CANARY = 428, "no-canary", 409, "the agent has no canary to promote", "deploy one with `--canary PERCENT`";
     TRAP_DEADLINE = 430, "trap-deadline", 422, "the agent used up the time of its turn", "do less in one turn, or raise `limits.turn_ms_max`";
     TRAP_MEMORY = 431, "trap-memory", 422, "the agent reached its memory limit", "use less memory, or raise `limits.memory_bytes_max`";
     TRAP_STACK = 432, "trap-stack", 422, "the agent's call stack overflowed", "recurse less deeply";

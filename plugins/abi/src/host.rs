@@ -7,7 +7,7 @@ use abi_stable::{
 use async_ffi::BorrowingFfiFuture;
 
 use crate::{
-    Envelope, Payload, Signal, Uid,
+    Code, Envelope, Payload, Signal, Uid,
     plugin::{PResult, PluginError},
     port::{Outcome, RouteUpdate},
 };
@@ -50,6 +50,12 @@ pub trait HostV1: Send + Sync + 'static {
     /// Evolvable: an unknown verb is refused with its own code.
     #[sabi(last_prefix_field)]
     fn invoke<'a>(&'a self, verb: RString, request: Payload) -> BorrowingFfiFuture<'a, PResult<Payload>>;
+    /// As `submit`, for messages of any class: answers when those that are durable are on disk; since minor 2.
+    fn submit_and_wait<'a>(&'a self, batch: RVec<Envelope>) -> BorrowingFfiFuture<'a, RVec<Outcome>> {
+        let refused = |envelope: &Envelope| Outcome { id: envelope.head.id, code: Code::DURABLE_UNAVAILABLE };
+        let outcomes = batch.iter().map(refused).collect();
+        BorrowingFfiFuture::new(std::future::ready(outcomes))
+    }
 }
 
 /// The host behind the boundary.

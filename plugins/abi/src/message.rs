@@ -104,7 +104,7 @@ pub struct TraceContext {
 pub mod flags {
     /// The message came after its deadline and is delivered for information.
     pub const LATE: u16 = 1;
-    /// The message was handed out before, in a turn that did not commit.
+    /// The message was or may have been handed out before: in a turn that did not commit, or before the server ended.
     pub const REDELIVERED: u16 = 2;
     /// The platform made the message, for example a failure for something undeliverable.
     pub const PLATFORM: u16 = 4;
@@ -123,6 +123,35 @@ pub mod flags {
             (OUT_OF_SEQUENCE, "out-of-sequence"),
         ];
         known.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect()
+    }
+}
+
+/// What a message is promised: the values of [`Header::class`]. See `docs/spec/delivery.md`.
+pub mod class {
+    /// Kept in memory, bounded, lost only when the server ends.
+    pub const VOLATILE: u8 = 0;
+    /// Kept in memory and tried again until its receiver has handled it or its deadline passes.
+    pub const ACKED: u8 = 1;
+    /// On disk before it is accepted, and until its receiver's turn has committed.
+    pub const DURABLE: u8 = 2;
+    /// How many classes there are.
+    pub const COUNT: usize = 3;
+    /// The user parameter by which a message states its class where its wire has no field for it.
+    pub const PARAM: &str = "X-caxton-class";
+
+    /// The class's name; `None` for a number that is none.
+    pub const fn name(class: u8) -> Option<&'static str> {
+        match class {
+            VOLATILE => Some("volatile"),
+            ACKED => Some("acked"),
+            DURABLE => Some("durable"),
+            _ => None,
+        }
+    }
+
+    /// The class of a name; `None` for anything else.
+    pub fn parse(name: &str) -> Option<u8> {
+        [VOLATILE, ACKED, DURABLE].into_iter().find(|class| self::name(*class) == Some(name))
     }
 }
 
@@ -160,8 +189,16 @@ pub struct Header {
     pub hop: u8,
     /// See [`flags`].
     pub flags: u16,
+    /// What the message is promised, see [`class`].
+    pub class: u8,
+    /// How often the message was handed out at most, this time included; counted for durable messages only.
+    pub deliveries: u8,
     /// Zero; room for later minors.
-    pub reserved: [u64; 2],
+    pub spare: u16,
+    /// The number under which a durable message lies in the store; zero for every other. Set by the kernel.
+    pub stored: u64,
+    /// Zero; room for later minors.
+    pub reserved: u64,
 }
 
 /// Rarely used parameters; absent on the hot path.

@@ -7,7 +7,7 @@ use crate::{
     plugin::{PluginBox, PluginV1, PluginV1_TO},
     port::{
         EndpointBox, EndpointV1, EndpointV1_TO, ExporterBox, ExporterV1, ExporterV1_TO, ProtocolBox,
-        ProtocolV1, ProtocolV1_TO, RouterBox, RouterV1, RouterV1_TO,
+        ProtocolV1, ProtocolV1_TO, RouterBox, RouterV1, RouterV1_TO, StoreBox, StoreV1, StoreV1_TO,
     },
 };
 
@@ -39,4 +39,9 @@ pub fn protocol<T: ProtocolV1>(value: T) -> ProtocolBox {
 /// Boxes an exporter.
 pub fn exporter<T: ExporterV1>(value: T) -> ExporterBox {
     ExporterV1_TO::from_value(value, TD_Opaque)
+}
+
+/// Boxes a store.
+pub fn store<T: StoreV1>(value: T) -> StoreBox {
+    StoreV1_TO::from_value(value, TD_Opaque)
 }

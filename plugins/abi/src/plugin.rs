@@ -9,7 +9,7 @@ use async_ffi::BorrowingFfiFuture;
 use crate::{
     Code, Payload,
     host::HostBox,
-    port::{EndpointBox, ExporterBox, ProtocolBox, RouterBox},
+    port::{EndpointBox, ExporterBox, ProtocolBox, RouterBox, StoreBox},
 };
 
 /// Bits of [`PluginError::flags`].
@@ -75,6 +75,10 @@ pub trait PluginV1: Send + Sync + 'static {
     /// An operation of the plugin's own, with JSON in and out; refused with its own code when unknown.
     #[sabi(last_prefix_field)]
     fn invoke<'a>(&'a self, verb: RString, request: Payload) -> BorrowingFfiFuture<'a, PResult<Payload>>;
+    /// The store port, if it has one; since minor 2.
+    fn store(&self) -> ROption<StoreBox> {
+        ROption::RNone
+    }
 }
 
 /// A plugin behind the boundary.

@@ -8,7 +8,7 @@ use abi_stable::{
     std_types::{RBox, RSlice, RString, RVec},
 };
 
-use crate::{Code, Envelope, Signal, Uid, plugin::PResult};
+use crate::{Code, Envelope, Payload, Signal, Uid, plugin::PResult};
 
 /// What became of one message at the door: `code` zero means taken.
 #[repr(C)]
@@ -95,7 +95,9 @@ pub mod observed {
     /// An accepted message came to nothing: `code` says why, the envelope is the message.
     pub const UNDELIVERABLE: u8 = 2;
     /// The agent in `envelope.head.sender` lost its instance or left: what it promised is void. Conversations in
-    /// `spared` are still being tried with a new instance.
+    /// `spared` are still being tried with a new instance. `code` is `AGENT_STOPPED`, `AGENT_FAILED` or
+    /// `AGENT_INIT_FAILED` when it left for good. With a `head.conversation` only that one is concerned: a version of the
+    /// agent left, and others go on.
     pub const AGENT_LOST: u8 = 3;
 }
 
@@ -184,6 +186,68 @@ pub trait ExporterV1: Send + Sync + 'static {
     fn flush(&self) -> PResult<()>;
 }
 
+/// What a change does: the values of [`StoreOp::kind`].
+pub mod store_op {
+    /// Writes `value` under `key`, whether or not there is one already.
+    pub const PUT: u8 = 1;
+    /// Removes `key`; removing what is not there is no error.
+    pub const REMOVE: u8 = 2;
+    /// Removes every key from `key` up to, not including, `value`.
+    pub const TRUNCATE: u8 = 3;
+}
+
+/// One change of a store. Keys are ordered as bytes.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreOp {
+    /// One of [`store_op`].
+    pub kind: u8,
+    /// The key, at most [`STORE_KEY_BYTES_MAX`] bytes.
+    pub key: RVec<u8>,
+    /// What is written, or where a truncation ends.
+    pub value: Payload,
+}
+
+/// What lies under a key.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreEntry {
+    /// The key.
+    pub key: RVec<u8>,
+    /// What lies there.
+    pub value: Payload,
+}
+
+/// Bytes of a key of a store.
+pub const STORE_KEY_BYTES_MAX: usize = 512;
+
+/// Keeps bytes under ordered keys, on stable storage. The server calls `write` from one thread of its own at a time, so
+/// these methods may block; reads may come beside it.
+#[sabi_trait]
+pub trait StoreV1: Send + Sync + 'static {
+    /// Applies all changes as one transaction, in order, and returns only when they are on stable storage
+    /// (`fdatasync` returned). On an error nothing of them is applied. [`Code::STORE_FULL`] means that the store goes on
+    /// and the same call may succeed when there is space; any other error that it cannot go on before
+    /// [`reopen`](StoreV1::reopen).
+    fn write(&self, changes: RSlice<'_, StoreOp>) -> PResult<()>;
+    /// Appends the value under a key to `out`, or nothing.
+    fn get(&self, key: RSlice<'_, u8>, out: &mut RVec<StoreEntry>) -> PResult<()>;
+    /// Appends entries from `from` up to, not including, `until` (empty for the end), in order: at most `entries_max`,
+    /// and no further one once their values have `bytes_max` bytes.
+    fn read(
+        &self,
+        from: RSlice<'_, u8>,
+        until: RSlice<'_, u8>,
+        entries_max: u32,
+        bytes_max: u64,
+        out: &mut RVec<StoreEntry>,
+    ) -> PResult<()>;
+    /// Closes what is open, opens it again and verifies it. On success everything that a `write` reported as done is
+    /// there and the store takes changes again.
+    #[sabi(last_prefix_field)]
+    fn reopen(&self) -> PResult<()>;
+}
+
 /// An endpoint behind the boundary.
 pub type EndpointBox = EndpointV1_TO<RBox<()>>;
 /// A router behind the boundary.
@@ -192,3 +256,5 @@ pub type RouterBox = RouterV1_TO<RBox<()>>;
 pub type ProtocolBox = ProtocolV1_TO<RBox<()>>;
 /// An exporter behind the boundary.
 pub type ExporterBox = ExporterV1_TO<RBox<()>>;
+/// A store behind the boundary.
+pub type StoreBox = StoreV1_TO<RBox<()>>;

@@ -31,16 +31,21 @@ events! {
     MESSAGE_EXPIRED = 4, "message.expired", "The message's reply-by passed before it was delivered.";
     MESSAGE_DEAD_LETTERED = 5, "message.dead_lettered", "The message could not be delivered; `code` says why.";
     MESSAGE_PARKED = 6, "message.parked", "The message waits until its address is resolved.";
+    MESSAGE_DROPPED = 7, "message.dropped", "A volatile message was lost when the server ended; `code` says why.";
+    MESSAGE_RETRYING = 8, "message.retrying", "An acked message could not be delivered yet and waits to be tried again; `code` says why.";
     TURN = 10, "agent.turn", "A turn of an agent; `value` is the number of messages, `duration_ns` its length.";
     AGENT_TRAP = 11, "agent.trap", "An agent trapped; `text` has the frames, `code` the kind.";
     AGENT_STATE = 12, "agent.state", "An agent changed its state; `text` names the new one.";
     AGENT_LOG = 13, "agent.log", "A log line of an agent; `text` is the line.";
     AGENT_RESTARTED = 14, "agent.restarted", "An agent got a new instance; `value` counts them.";
+    AGENT_REVISION = 15, "agent.revision", "A version of an agent came in, got a share of the new conversations, or left; `value` is its number, `text` says which.";
     CONVERSATION_TRANSITION = 20, "conversation.transition", "A protocol session changed its state; `text` is `FROM > TO`.";
     CONVERSATION_CLOSED = 21, "conversation.closed", "A conversation ended; `text` is its end state.";
     PROTOCOL_VERDICT = 22, "protocol.verdict", "A protocol plugin held a message back or flagged it; `code` says why.";
     PLUGIN_STATE = 30, "plugin.state", "A plugin changed its state; `text` is `NAME STATE REASON`.";
     PLUGIN_PANIC = 31, "plugin.panic", "A plugin panicked; `text` is `NAME MESSAGE`.";
+    PLUGIN_RELOADED = 32, "plugin.reloaded", "An instance of a plugin took the place of another; `text` is `NAME VERSION REASON`.";
+    STORE_STATE = 35, "store.state", "The store began or ceased to take messages; `code` says why, `text` in words.";
     LOG = 40, "log", "A log line of the server or a plugin; `text` is `TARGET LINE`.";
     SIGNALS_DROPPED = 50, "signals.dropped", "A ring was full; `value` signals were dropped since the last such event.";
 }

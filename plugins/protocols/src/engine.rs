@@ -82,7 +82,9 @@ impl Engine {
     /// Visits every conversation: agents are lost seldom, and an index of them would cost every message.
     fn agent_lost(&self, observation: &Observation, pass: &mut Pass<'_>) {
         let head = &observation.envelope.head;
-        for number in 0..SHARDS {
+        let only = head.conversation;
+        let shards = if only.is_none() { 0..SHARDS } else { shard_of(only)..shard_of(only) + 1 };
+        for number in shards {
             let Some(mut shard) = self.shard(number) else { continue };
             let concerned: Vec<Uid> = shard
                 .conversations
@@ -90,6 +92,7 @@ impl Engine {
                 .filter(|conversation| {
                     !conversation.is_closed() && !observation.spared.contains(&conversation.id)
                 })
+                .filter(|conversation| only.is_none() || conversation.id == only)
                 .filter(|conversation| {
                     conversation.initiator == head.sender
                         || conversation.sessions.iter().any(|session| session.participant == head.sender)

@@ -43,6 +43,12 @@ impl<'a> Cause<'a> {
         }
     }
 
+    /// True for an agent that was removed or given up.
+    fn is_for_good(self) -> bool {
+        let ends = [Code::AGENT_STOPPED, Code::AGENT_FAILED, Code::AGENT_INIT_FAILED];
+        matches!(self, Self::Lost(_, code) if ends.contains(&code))
+    }
+
     /// What a failure's content names beside its own code.
     fn code(self) -> Code {
         match self {
@@ -90,10 +96,10 @@ pub fn apply(
     true
 }
 
-/// True when the participant had bound itself and what happened is no message's doing.
+/// True when the participant had bound itself or left for good, and what happened is no message's doing.
 fn breaks_promise(session: &Session, cause: Cause<'_>) -> bool {
     let bound = session.state.binds() || (session.state == State::Cancelling && session.back.binds());
-    bound && !matches!(cause, Cause::Message(..) | Cause::Undelivered(..))
+    (bound || cause.is_for_good()) && !matches!(cause, Cause::Message(..) | Cause::Undelivered(..))
 }
 
 fn holds(guard: Guard, session: &Session, cause: Cause<'_>, now_ms: u64, numbers: &Numbers) -> bool {
@@ -117,6 +123,7 @@ fn holds(guard: Guard, session: &Session, cause: Cause<'_>, now_ms: u64, numbers
             answers_call && unanswered && now_ms <= session.back_deadline_ms
         }
         Guard::HadBound => session.back.binds(),
+        Guard::Gone => cause.is_for_good(),
         Guard::Void => session.void != 0 && !answers_cancel,
     }
 }

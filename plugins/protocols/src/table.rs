@@ -123,6 +123,8 @@ pub enum Guard {
     HadBound,
     /// The engine ended the promise, and the message does not answer a cancel.
     Void,
+    /// The participant left for good; no other instance of it will answer.
+    Gone,
 }
 
 /// Where a row leads.

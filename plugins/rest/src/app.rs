@@ -14,9 +14,10 @@ use caxton_plugin::Code;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    ask, contract_net, control, messages,
+    ask, contract_net, control, dead_letters, messages,
     origin::{self, Names},
     problem::{self, Problem},
+    reloading, revisions,
     shared::Shared,
 };
 
@@ -33,13 +34,20 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/status", get(control::status))
         .route("/v1/components", put(control::put_component).get(control::components))
         .route("/v1/agents", post(control::deploy).get(control::agents))
-        .route("/v1/agents/{name}", get(control::agent).delete(control::delete_agent))
+        .route("/v1/agents/{name}", get(control::agent).put(revisions::apply).delete(control::delete_agent))
+        .route("/v1/agents/{name}/promote", post(revisions::promote))
+        .route("/v1/agents/{name}/rollback", post(revisions::roll_back))
         .route("/v1/agents/{name}/ask", post(ask::raw))
         .route("/v1/plugins", get(control::plugins))
         .route("/v1/plugins/{name}", get(control::plugin))
+        .route("/v1/plugins/{name}/reload", post(reloading::plugin))
+        .route("/v1/reload", post(reloading::server))
         .route("/v1/conversations", get(control::conversations))
         .route("/v1/conversations/{id}", get(control::conversation))
-        .route("/v1/dead-letters", get(control::dead_letters))
+        .route("/v1/dead-letters", get(dead_letters::list))
+        .route("/v1/dead-letters/requeue", post(dead_letters::requeue))
+        .route("/v1/dead-letters/purge", post(dead_letters::purge))
+        .route("/v1/dead-letters/{id}", get(dead_letters::get))
         .route("/v1/messages", post(messages::post))
         .route("/v1/ask", post(ask::json))
         .route("/v1/contract-nets", post(contract_net::post))

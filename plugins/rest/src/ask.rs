@@ -13,12 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use caxton_acl::{Aid, Content, DateTime, Message, Performative, from_json, limits, params};
+use caxton_acl::{Aid, Content, DateTime, Message, Performative, from_json_with, limits, params};
 use caxton_plugin::{Code, Envelope, TraceContext};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    delivery::{self, Delivery},
     envelope::{self, Outgoing},
     input::{self, Media},
     messages,
@@ -52,6 +53,7 @@ pub(crate) struct RawAsked {
     timeout_ms: Option<u64>,
     performative: Option<String>,
     file: Option<String>,
+    class: Option<String>,
 }
 
 /// An answer with the question's own words.
@@ -68,8 +70,9 @@ pub(crate) async fn json(
     let timeout = timeout(&shared, input::query(query)?.timeout_ms)?;
     let trace = trace::of(request.headers());
     let body = input::body(&shared, request, Media::Json, shared.config.body_bytes_max).await?;
-    let question = from_json(&body, shared.host.now_ms())?;
-    let answered = ask(&shared, question, timeout, trace).await?;
+    let (question, beside) = from_json_with(&body, shared.host.now_ms(), delivery::KEYS)?;
+    let delivery = Delivery::of(&question, beside)?;
+    let answered = ask(&shared, question, delivery, timeout, trace).await?;
     let message = envelope::message(&shared.host, &answered.answer, &answered.outgoing.texts)?;
     Ok(Json(message).into_response())
 }
@@ -83,10 +86,11 @@ pub(crate) async fn raw(
     let (name, query) = (input::path(name)?, input::query(query)?);
     let timeout = timeout(&shared, query.timeout_ms)?;
     let mut question = question(&name, &query, request.headers())?;
+    let delivery = Delivery::of(&question, [query.class, None])?;
     let trace = trace::of(request.headers());
     let body = input::body(&shared, request, Media::Any, shared.config.body_bytes_max).await?;
     question.content = Some(Content::Bytes(Vec::from(body)));
-    let answered = ask(&shared, question, timeout, trace).await?;
+    let answered = ask(&shared, question, delivery, timeout, trace).await?;
     raw_answer(&shared, &answered)
 }
 
@@ -94,6 +98,7 @@ pub(crate) async fn raw(
 async fn ask(
     shared: &Shared,
     mut question: Message,
+    delivery: Delivery,
     timeout: Duration,
     trace: Option<TraceContext>,
 ) -> Result<Answered, Problem> {
@@ -101,10 +106,12 @@ async fn ask(
         question.reply_by =
             DateTime::from_ms(shared.host.now_ms().saturating_add(timeout.as_millis() as u64));
     }
-    let outgoing = shared.sender(trace).outgoing(question)?;
+    let outgoing = shared.sender(trace).outgoing(question, delivery)?;
     let mut ticket = shared.waiting.open(ANSWERS_MAX);
     ticket.expect(outgoing.conversation, outgoing.reply_with)?;
-    messages::send(shared, &outgoing)?;
+    if messages::send(shared, &outgoing).await?.duplicate {
+        return Err(asked_before(&outgoing));
+    }
     let waited = tokio::time::timeout(timeout, async {
         loop {
             let answer = ticket.answer().await;
@@ -124,6 +131,17 @@ async fn ask(
                 .about(outgoing.conversation, &outgoing.texts.conversation))
         }
     }
+}
+
+/// The answer to a question goes to the one who asked it first, so there is none for who asks it again.
+fn asked_before(outgoing: &Outgoing) -> Problem {
+    let detail = format!(
+        "a question with the id {} was accepted before; its answer went to who asked it then, so ask with a new id",
+        outgoing.delivery.id
+    );
+    Problem::new(Code::DUPLICATE, detail)
+        .status(StatusCode::CONFLICT)
+        .about(outgoing.conversation, &outgoing.texts.conversation)
 }
 
 fn timeout(shared: &Shared, asked: Option<u64>) -> Result<Duration, Problem> {

@@ -11,6 +11,10 @@ use serde::Deserialize;
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: String,
+    /// The file number of a listener that an instance before this one has; the server sets it at a reload.
+    pub listener: i32,
+    /// The last reply-with of that instance; the server sets it at a reload.
+    pub reply_with: u32,
     /// A file that gets the bound address as one line; empty for none.
     pub addr_file: PathBuf,
     /// Allows to listen beyond loopback although there is no authentication.
@@ -38,6 +42,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8400".to_owned(),
+            listener: 0,
+            reply_with: 0,
             addr_file: PathBuf::new(),
             insecure: false,
             hosts_allowed: Vec::new(),

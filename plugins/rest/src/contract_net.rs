@@ -16,13 +16,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caxton_acl::Performative;
-use caxton_plugin::{Code, Envelope, Header, Payload, TraceContext};
+use caxton_plugin::{Code, Envelope, Header, Payload, TraceContext, abi::class};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     bids::{self, Bids, Select, State as Part},
-    envelope,
+    delivery, envelope,
     input::{self, Media},
     participants,
     problem::Problem,
@@ -51,6 +51,9 @@ struct Call {
     select: Select,
     #[serde(default = "price_key")]
     price_key: String,
+    /// The class of every message of the initiator.
+    #[serde(default)]
+    class: Option<String>,
 }
 
 fn deadline_ms() -> u64 {
@@ -113,9 +116,11 @@ impl<'a> Net<'a> {
         let names = participants::expand(shared, &call.participants).await?;
         let texts: Vec<&str> = names.iter().map(String::as_str).collect();
         let addresses = shared.host.addresses(&texts);
+        let class = call.class.as_deref().map_or(Ok(class::VOLATILE), delivery::parse)?;
         let (conversation, text) = envelope::minted(&shared.host);
         let protocol = shared.host.symbol(PROTOCOL);
-        let head = Header { conversation, trace, sender: shared.address(), protocol, ..Header::default() };
+        let sender = shared.address();
+        let head = Header { conversation, trace, sender, protocol, class, ..Header::default() };
         // Each may answer the call, an acceptance and a rejection.
         let mut ticket = shared.waiting.open(names.len().saturating_mul(3));
         let mut bids = Bids::new(call.select, call.price_key.clone());
@@ -134,11 +139,11 @@ impl<'a> Net<'a> {
     }
 
     async fn run(mut self, call: &Call) -> Result<Value, Problem> {
-        self.call_for_proposals(call);
+        self.call_for_proposals(call).await;
         self.collect(Duration::from_millis(call.deadline_ms)).await;
         let won =
             self.award(Payload::from(call.work.clone()), Duration::from_millis(call.result_timeout_ms)).await;
-        self.reject_others();
+        self.reject_others().await;
         let outcome = match (&won, self.bids.any()) {
             (Some(_), _) => "completed",
             (None, true) => "failed",
@@ -160,7 +165,7 @@ impl<'a> Net<'a> {
     }
 
     /// Sends the task to everyone; whose copy the bus refuses has failed.
-    fn call_for_proposals(&mut self, call: &Call) {
+    async fn call_for_proposals(&mut self, call: &Call) {
         let reply_by_ms = self.shared.host.now_ms().saturating_add(call.deadline_ms);
         let content = Payload::from(call.task.clone());
         let head = Header { performative: Performative::Cfp.code(), reply_by_ms, ..self.head };
@@ -168,9 +173,9 @@ impl<'a> Net<'a> {
             let head = Header { receiver: bid.address, reply_with: bid.called_with, ..head };
             Envelope::new(head, content.clone())
         });
-        let outcomes = self.shared.host.submit(copies.collect());
-        for (index, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| !outcome.code.is_none()) {
-            self.bids.fail(index, reason(outcome.code));
+        let codes = self.submit(copies.collect()).await;
+        for (index, code) in codes.into_iter().enumerate().filter(|(_, code)| !code.is_none()) {
+            self.bids.fail(index, reason(code));
         }
     }
 
@@ -215,9 +220,9 @@ impl<'a> Net<'a> {
             ..self.head
         };
         self.bids.set(index, Part::Accepted);
-        let outcome = self.shared.submit_one(Envelope::new(head, work));
-        if !outcome.code.is_none() {
-            return Work::Failed(reason(outcome.code));
+        let codes = self.submit(vec![Envelope::new(head, work)]).await;
+        if let Some(code) = codes.into_iter().find(|code| !code.is_none()) {
+            return Work::Failed(reason(code));
         }
         tokio::time::timeout(timeout, self.result(numbers)).await.unwrap_or(Work::Overdue)
     }
@@ -246,14 +251,23 @@ impl<'a> Net<'a> {
     }
 
     /// Every bid that is still open gets its rejection.
-    fn reject_others(&mut self) {
+    async fn reject_others(&mut self) {
         let head = Header { performative: Performative::RejectProposal.code(), ..self.head };
         let open = self.bids.reject_open().into_iter();
         let copies = open.map(|(receiver, in_reply_to)| {
             Envelope::new(Header { receiver, in_reply_to, ..head }, Payload::EMPTY)
         });
         // A rejection that the bus refuses has no effect on the result; the bus records it.
-        self.shared.host.submit(copies.collect());
+        self.submit(copies.collect()).await;
+    }
+
+    /// Submits messages; answers with one code each, zero for those that were accepted.
+    async fn submit(&self, batch: Vec<Envelope>) -> Vec<Code> {
+        let count = batch.len();
+        match self.shared.submit(batch).await {
+            Ok(outcomes) => outcomes.into_iter().map(|outcome| outcome.code).collect(),
+            Err(problem) => vec![problem.code(); count],
+        }
     }
 }
 

@@ -22,8 +22,10 @@ const LIST_LIMIT_MAX: u32 = 1000;
 /// Items that a listing gives when the client names no limit.
 const LIST_LIMIT: u32 = 50;
 
-type Shares = State<Arc<Shared>>;
-type Named = Result<Path<String>, PathRejection>;
+/// What every operation gets.
+pub(crate) type Shares = State<Arc<Shared>>;
+/// The name or id in the path.
+pub(crate) type Named = Result<Path<String>, PathRejection>;
 type Listed = Result<Query<Listing>, QueryRejection>;
 
 /// The query of a listing.
@@ -92,33 +94,33 @@ pub(crate) async fn plugin(State(shared): Shares, name: Named) -> Result<Respons
 }
 
 pub(crate) async fn conversations(State(shared): Shares, query: Listed) -> Result<Response, Problem> {
-    read(&shared, "conversations.list", limited(query)?).await
+    let limit = limit(input::query(query)?.limit)?;
+    read(&shared, "conversations.list", json!({"limit": limit})).await
 }
 
 pub(crate) async fn conversation(State(shared): Shares, id: Named) -> Result<Response, Problem> {
     read(&shared, "conversations.get", json!({"id": input::path(id)?})).await
 }
 
-pub(crate) async fn dead_letters(State(shared): Shares, query: Listed) -> Result<Response, Problem> {
-    read(&shared, "dead-letters.list", limited(query)?).await
-}
-
-fn limited(query: Listed) -> Result<Value, Problem> {
-    let limit = input::query(query)?.limit.unwrap_or(LIST_LIMIT);
+/// How many items a listing gives.
+pub(crate) fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
+    let limit = wanted.unwrap_or(LIST_LIMIT);
     if limit == 0 || limit > LIST_LIMIT_MAX {
         let detail = format!("`limit` is {limit}, expected 1 to {LIST_LIMIT_MAX}");
         return Err(Problem::new(Code::CONTROL_REQUEST_INVALID, detail));
     }
-    Ok(json!({"limit": limit}))
+    Ok(limit)
 }
 
-async fn read(shared: &Shared, verb: &str, request: Value) -> Result<Response, Problem> {
+/// Runs an operation that changes nothing.
+pub(crate) async fn read(shared: &Shared, verb: &str, request: Value) -> Result<Response, Problem> {
     let answer = shared.host.invoke_raw(verb, request.to_string().into());
     in_time(shared.config.request_timeout(), verb, answer).await.map(document)
 }
 
-/// A change may compile a component, so it has the longest time that any caller may wait.
-async fn change(shared: &Shared, verb: &str, request: Payload) -> Result<Response, Problem> {
+/// Runs an operation that changes something. It may compile a component, so it has the longest time that any caller may
+/// wait.
+pub(crate) async fn change(shared: &Shared, verb: &str, request: Payload) -> Result<Response, Problem> {
     let answer = shared.host.invoke_raw(verb, request);
     in_time(shared.config.ask_timeout_max(), verb, answer).await.map(document)
 }

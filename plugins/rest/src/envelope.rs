@@ -13,7 +13,7 @@ use caxton_plugin::{
     flags,
 };
 
-use crate::problem::Problem;
+use crate::{delivery::Delivery, problem::Problem};
 
 /// A message that is ready to be sent: one envelope for each receiver.
 pub(crate) struct Outgoing {
@@ -27,6 +27,8 @@ pub(crate) struct Outgoing {
     pub(crate) conversation: Uid,
     /// The number that answers repeat.
     pub(crate) reply_with: u32,
+    /// What the client asked of the delivery.
+    pub(crate) delivery: Delivery,
 }
 
 /// The client's own words for what the server counts.
@@ -55,7 +57,7 @@ impl Sender<'_> {
     ///
     /// # Errors
     /// When the message names a sender or an in-reply-to that is not a number, or a table of the server is full.
-    pub(crate) fn outgoing(&self, message: Message) -> Result<Outgoing, Problem> {
+    pub(crate) fn outgoing(&self, message: Message, delivery: Delivery) -> Result<Outgoing, Problem> {
         if message.sender.is_some() {
             let detail = "in `sender`: the server sets the sender of what comes in over HTTP";
             return Err(Problem::new(Code::SENDER_FORGED, detail));
@@ -66,24 +68,19 @@ impl Sender<'_> {
         };
         let texts = Texts { conversation: text, reply_with: message.reply_with.clone() };
         let reply_with = message.reply_with.as_deref().and_then(number).unwrap_or(self.number);
-        let head = self.head(&message, conversation, reply_with)?;
+        let head = Header { class: delivery.class, ..self.head(&message, conversation, reply_with)? };
         let receivers: Vec<String> =
             message.receiver.iter().map(|aid| full_name(self.host, aid.name())).collect();
         let addresses = self.addresses(&receivers)?;
         let extra = self.extra(&message, &addresses)?;
         let content = Payload::from(message.content.map(Content::into_bytes).unwrap_or_default());
-        let copy = |address: &u32| Envelope {
-            head: Header { receiver: *address, ..head },
+        let copies = addresses.iter().zip(&receivers).enumerate();
+        let copies = copies.map(|(index, (address, name))| Envelope {
+            head: Header { receiver: *address, id: delivery.copy_id(index, name), ..head },
             content: content.clone(),
             extra: extra.clone(),
-        };
-        Ok(Outgoing {
-            copies: addresses.iter().map(copy).collect(),
-            receivers,
-            texts,
-            conversation,
-            reply_with,
-        })
+        });
+        Ok(Outgoing { copies: copies.collect(), receivers, texts, conversation, reply_with, delivery })
     }
 
     fn head(&self, message: &Message, conversation: Uid, reply_with: u32) -> Result<Header, Problem> {

@@ -1,5 +1,7 @@
 //! What comes in with a request: its body within bounds, its media type, its query and its path.
 
+use std::fmt;
+
 use axum::{
     body::Bytes,
     extract::{
@@ -9,7 +11,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use caxton_plugin::Code;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
 
 use crate::{problem::Problem, shared::Shared};
 
@@ -97,6 +103,73 @@ fn announced(headers: &HeaderMap, media: Media, bytes_max: usize) -> Result<(), 
 fn too_large(found: &str, media: Media, bytes_max: usize) -> Problem {
     let key = if media == Media::Wasm { "component_bytes_max" } else { "body_bytes_max" };
     Problem::new(Code::BODY_TOO_LARGE, format!("expected at most {bytes_max} bytes ({key}), found {found}"))
+}
+
+/// Reads a document whose members the operation's request is made of; an empty body is an empty document.
+///
+/// # Errors
+/// As [`body`], and when it is not an object or has a key twice.
+pub(crate) async fn members(shared: &Shared, request: Request) -> Result<Map<String, Value>, Problem> {
+    let headers = request.headers().clone();
+    let body = body(shared, request, Media::Any, shared.config.body_bytes_max).await?;
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    announced(&headers, Media::Json, shared.config.body_bytes_max)?;
+    json::<Members>(&body).map(|Members(members)| members)
+}
+
+/// Sets a member that the request names outside its document.
+///
+/// # Errors
+/// When the document has another value for it.
+pub(crate) fn set(
+    members: &mut Map<String, Value>,
+    key: &str,
+    value: Value,
+    place: &str,
+) -> Result<(), Problem> {
+    match members.get(key) {
+        Some(own) if *own != value => {
+            let detail =
+                format!("`{key}` is {own} in the document and {value} in {place}; remove one of the two");
+            Err(invalid(&detail))
+        }
+        _ => {
+            members.insert(key.to_owned(), value);
+            Ok(())
+        }
+    }
+}
+
+/// An object without a key twice. What stands deeper is checked by the operation.
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor).map(Self)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if members.contains_key(&key) {
+                return Err(A::Error::custom(format!("duplicate field `{key}`")));
+            }
+            members.insert(key, entries.next_value()?);
+        }
+        Ok(members)
+    }
 }
 
 /// A document's fault with its line and column.

@@ -12,16 +12,24 @@
 
 mod app;
 mod ask;
+mod batch;
 mod bids;
 mod config;
 mod contract_net;
 mod control;
+mod dead_letters;
+mod delivery;
+mod direct;
 mod envelope;
+mod handover;
 mod input;
 mod messages;
 mod origin;
 mod participants;
 mod problem;
+mod reloading;
+mod retry;
+mod revisions;
 mod server;
 mod shared;
 mod stalling;
@@ -34,9 +42,10 @@ use std::{
     time::Duration,
 };
 
-use caxton_plugin::{Code, Endpoint, Envelope, Error, Host, Plugin, Ports};
+use caxton_plugin::{Code, Endpoint, Envelope, Error, Host, Payload, Plugin, Ports};
 pub use config::Config;
-use server::Server;
+use serde_json::{Value, json};
+use server::{Door, Server};
 use shared::Shared;
 
 /// The local name of the endpoint, in whose name clients send.
@@ -72,8 +81,25 @@ impl Plugin for Rest {
 
     async fn drain(&self, deadline: Duration) -> Result<(), Error> {
         match self.server() {
-            Some(server) => server.drain(deadline).await,
+            Some(server) => server.drain(deadline, self.door().await).await,
             None => Ok(()),
+        }
+    }
+
+    /// `handover`: where the next instance listens, and from where it counts.
+    async fn invoke(&self, verb: &str, _request: Payload) -> Result<Payload, Error> {
+        match (verb, self.server()) {
+            ("handover", Some(server)) => {
+                let mut keys = json!({
+                    "listen": server.address().to_string(),
+                    "reply_with": self.shared.numbers_for_the_next(),
+                });
+                if let (Some(keys), Some(number)) = (keys.as_object_mut(), server.listener()) {
+                    keys.insert("listener".to_owned(), number.into());
+                }
+                Ok(Payload::from(keys.to_string()))
+            }
+            (other, _) => Err(Error::unknown_verb(other)),
         }
     }
 
@@ -90,6 +116,18 @@ impl Rest {
     /// The address that it listens on; `None` before the start.
     pub fn address(&self) -> Option<SocketAddr> {
         self.server().map(|server| server.address())
+    }
+
+    /// The listener stays for questions of health when the whole server drains; at a reload another instance has it.
+    async fn door(&self) -> Door {
+        /// The server answers from memory; one that does not is ending.
+        const HEALTH: Duration = Duration::from_millis(500);
+        let health = self.shared.host.invoke("server.health", &json!({}));
+        let drains = match tokio::time::timeout(HEALTH, health).await {
+            Ok(Ok(health)) => health.get("draining").and_then(Value::as_bool).unwrap_or(false),
+            Ok(Err(_)) | Err(_) => false,
+        };
+        if drains { Door::StaysForHealth } else { Door::Closes }
     }
 
     /// Gives the endpoint's address back, if it is claimed.

@@ -13,12 +13,10 @@ use axum::{
 use caxton_plugin::{Code, Error, Uid};
 use serde_json::{Map, Value, json};
 
-use crate::trace;
+use crate::{retry, trace};
 
 /// The media type of a problem document.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// Seconds after which a caller that was too much may try again.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// Bytes of the path that `instance` repeats.
 const INSTANCE_BYTES_MAX: usize = 1024;
 
@@ -58,6 +56,11 @@ impl Problem {
         self
     }
 
+    /// The code.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The document for a request's path and trace.
     pub(crate) fn document(self, path: &str, trace: Option<Uid>) -> Value {
         let entry = self.code.entry();
@@ -71,6 +74,9 @@ impl Problem {
             "instance": path,
         });
         if let Value::Object(members) = &mut document {
+            if let Some(seconds) = retry::after_seconds(self.code, self.status) {
+                members.insert("retry-after-ms".to_owned(), json!(seconds * 1000));
+            }
             if let Some(trace) = trace.or(self.trace) {
                 members.insert("trace-id".to_owned(), json!(format!("{:032x}", trace.to_u128())));
             }
@@ -123,13 +129,14 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         return response;
     };
     let status = problem.status;
+    let retry_after = retry::after_seconds(problem.code, status);
     let path: String = uri.path().chars().take(INSTANCE_BYTES_MAX).collect();
     let mut rendered = (status, Json(problem.document(&path, trace))).into_response();
     let headers = rendered.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     // Allow of a wrong method, Connection of one that is closed.
     for name in [header::ALLOW, header::CONNECTION] {

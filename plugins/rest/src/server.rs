@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
+    http::{HeaderValue, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -25,6 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     config::Config,
+    handover,
     problem::{self, Problem},
     stalling::Stalling,
 };
@@ -38,10 +40,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long before the end of a drain those who still wait are told, so that the answers can be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// What is answered while the server drains.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
 /// How far the server's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
+    /// Another instance listens: open connections are served until their next answer, which closes them.
+    Handing,
+    /// No new work is taken. While the whole server drains, health is still answered on new connections.
     Draining,
     /// The drain's time is nearly over: who still waits is told.
     GivingUp,
@@ -52,8 +60,23 @@ enum Phase {
 pub(crate) struct Server {
     address: SocketAddr,
     phase: watch::Sender<Phase>,
+    /// Closed when every connection that was there before the drain has ended.
+    connections: watch::Sender<()>,
+    /// Tells the listener to end before the rest does.
+    listening: watch::Sender<bool>,
     slots: Arc<Semaphore>,
     connections_max: usize,
+    /// The listener's file number.
+    number: i32,
+}
+
+/// How a drain ends the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// At once: another instance listens on the same socket.
+    Closes,
+    /// It stays, so that health can be asked for until the stop; everything else gets a 503.
+    StaysForHealth,
 }
 
 impl Server {
@@ -62,27 +85,41 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound, or its file cannot be written.
     pub(crate) async fn start(address: SocketAddr, config: &Config, app: Router) -> Result<Self, Error> {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            let message =
-                format!("cannot listen on {address}: {error}; set `listen` to a free address, or port 0");
-            Error::new(Code::PLUGIN_START_FAILED, message)
-        })?;
+        let listener = match config.listener {
+            0 => bind(address).await?,
+            number => match handover::inherit(number, address)? {
+                Some(listener) => listener,
+                None => bind(address).await?,
+            },
+        };
         let address = listener.local_addr()?;
+        let number = handover::number(&listener);
         publish(address, &config.addr_file)?;
         let connections_max = config.connections_max.min(Semaphore::MAX_PERMITS);
         let slots = Arc::new(Semaphore::new(connections_max));
         let (phase, watched) = watch::channel(Phase::Serving);
-        let app = app.layer(from_fn_with_state(watched.clone(), give_up)).layer(from_fn(problem::render));
+        let app = app
+            .layer(from_fn_with_state(watched.clone(), give_up))
+            .layer(from_fn_with_state(watched.clone(), near_the_end))
+            .layer(from_fn(problem::render));
+        let (connections, connected) = watch::channel(());
+        let (listening, listens) = watch::channel(true);
         let serving = Serving {
             app,
             slots: slots.clone(),
             phase: watched,
+            connected: Some(connected),
             header_timeout: config.header_timeout(),
             write_timeout: config.request_timeout(),
         };
-        tokio::spawn(accept(listener, serving, too_many(connections_max)));
+        tokio::spawn(accept(listener, serving, listens, too_many(connections_max)));
         info!(%address, "listening");
-        Ok(Self { address, phase, slots, connections_max })
+        Ok(Self { address, phase, connections, listening, slots, connections_max, number })
+    }
+
+    /// The file number of the listener, for the next instance of this process; `None` when it listens no more.
+    pub(crate) fn listener(&self) -> Option<i32> {
+        (!self.listening.is_closed()).then_some(self.number)
     }
 
     /// The bound address.
@@ -90,19 +127,23 @@ impl Server {
         self.address
     }
 
-    /// Takes no new connection or request and waits until those that run are answered.
+    /// Takes no new connection, and where the door stays for health no new request, and waits until those that run are
+    /// answered.
     ///
     /// # Errors
     /// When some are not answered in time; [`Server::stop`] ends them.
-    pub(crate) async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+    pub(crate) async fn drain(&self, deadline: Duration, door: Door) -> Result<(), Error> {
         let last_words = LAST_WORDS.min(deadline / 4);
-        self.phase.send_replace(Phase::Draining);
-        // The listener and every connection watch the phase until they end.
-        if tokio::time::timeout(deadline - last_words, self.phase.closed()).await.is_ok() {
+        if door == Door::Closes {
+            self.listening.send_replace(false);
+            self.listening.closed().await;
+        }
+        self.phase.send_replace(if door == Door::Closes { Phase::Handing } else { Phase::Draining });
+        if tokio::time::timeout(deadline - last_words, self.connections.closed()).await.is_ok() {
             return Ok(());
         }
         self.phase.send_replace(Phase::GivingUp);
-        if tokio::time::timeout(last_words, self.phase.closed()).await.is_ok() {
+        if tokio::time::timeout(last_words, self.connections.closed()).await.is_ok() {
             return Ok(());
         }
         let open = self.connections_max.saturating_sub(self.slots.available_permits());
@@ -139,15 +180,37 @@ struct Serving {
     app: Router,
     slots: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
+    /// Held by each connection that a drain waits for.
+    connected: Option<watch::Receiver<()>>,
     header_timeout: Duration,
     write_timeout: Duration,
 }
 
-async fn accept(listener: TcpListener, mut serving: Serving, too_many: String) {
+async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message =
+            format!("cannot listen on {address}: {error}; set `listen` to a free address, or port 0");
+        Error::new(Code::PLUGIN_START_FAILED, message)
+    })
+}
+
+async fn accept(
+    listener: TcpListener,
+    mut serving: Serving,
+    mut listens: watch::Receiver<bool>,
+    too_many: String,
+) {
+    let mut draining = serving.phase.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = reached(&mut serving.phase, Phase::Draining) => return,
+            _ = listens.wait_for(|listens| !listens) => return,
+            () = reached(&mut serving.phase, Phase::Stopped) => return,
+            () = reached(&mut draining, Phase::Draining), if serving.connected.is_some() => {
+                // The drain does not wait for those who only ask for health.
+                serving.connected = None;
+                continue;
+            }
         };
         match accepted {
             Ok((stream, _)) => match serving.slots.clone().try_acquire_owned() {
@@ -185,6 +248,20 @@ async fn give_up(State(mut phase): State<watch::Receiver<Phase>>, request: Reque
     }
 }
 
+/// While the server drains, answers 503 to new requests that are not questions of health, and closes connections with
+/// their next answer.
+async fn near_the_end(State(phase): State<watch::Receiver<Phase>>, request: Request, next: Next) -> Response {
+    let draining = *phase.borrow() >= Phase::Draining;
+    let mut response = match draining && !HEALTH.contains(&request.uri().path()) {
+        true => Problem::new(Code::SHUTTING_DOWN, "the server stops and takes no new work").into_response(),
+        false => next.run(request).await,
+    };
+    if *phase.borrow() >= Phase::Handing {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 /// Waits until the server's life has come to a phase, or nobody holds the server any more.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
@@ -201,13 +278,16 @@ fn refuse(stream: &TcpStream, too_many: &str) {
 
 /// Serves one connection to its end; holds its slot until then.
 async fn serve(stream: TcpStream, serving: Serving, _slot: OwnedSemaphorePermit) {
-    let Serving { app, mut phase, header_timeout, write_timeout, .. } = serving;
+    let Serving { app, mut phase, connected: _connected, header_timeout, write_timeout, .. } = serving;
+    let late = *phase.borrow() >= Phase::Draining;
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no low delay for a connection");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        // One request of health each, so that the last answers are not cut off.
+        .keep_alive(!late)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(Stalling::new(stream, write_timeout)), TowerToHyperService::new(app));
@@ -215,7 +295,8 @@ async fn serve(stream: TcpStream, serving: Serving, _slot: OwnedSemaphorePermit)
     let mut stopped = phase.clone();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = reached(&mut phase, Phase::Draining) => {
+        () = reached(&mut stopped, Phase::Stopped), if late => return,
+        () = reached(&mut phase, Phase::Draining), if !late => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,

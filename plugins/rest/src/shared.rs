@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use caxton_plugin::{Envelope, Host, Outcome, TraceContext};
+use caxton_plugin::{Code, Envelope, Host, Outcome, TraceContext, abi::class};
 
-use crate::{config::Config, envelope::Sender, waiting::Waiting};
+use crate::{config::Config, envelope::Sender, problem::Problem, waiting::Waiting};
 
 /// One instance's state.
 pub(crate) struct Shared {
@@ -23,7 +23,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(host: Host, config: Config) -> Self {
         let waiting = Arc::new(Waiting::new(config.waiting_max));
-        Self { host, config, waiting, address: AtomicU32::new(0), numbers: AtomicU32::new(0) }
+        let numbers = AtomicU32::new(config.reply_with);
+        Self { host, config, waiting, address: AtomicU32::new(0), numbers }
     }
 
     pub(crate) fn address(&self) -> u32 {
@@ -42,12 +43,32 @@ impl Shared {
         }
     }
 
+    /// A number that this instance will not come to while it drains; the next instance counts from there.
+    pub(crate) fn numbers_for_the_next(&self) -> u32 {
+        /// More than any instance asks in the time of a drain.
+        const AHEAD: u32 = 1 << 24;
+        self.numbers.load(Ordering::Relaxed).wrapping_add(AHEAD)
+    }
+
     pub(crate) fn sender(&self, trace: Option<TraceContext>) -> Sender<'_> {
         Sender { host: &self.host, address: self.address(), number: self.number(), trace }
     }
 
-    /// Submits one message.
-    pub(crate) fn submit_one(&self, envelope: Envelope) -> Outcome {
-        self.host.submit(vec![envelope]).into_iter().next().unwrap_or_default()
+    /// Submits messages and answers with one outcome each, when those that are durable are on disk.
+    ///
+    /// # Errors
+    /// When the store does not end its write within the request timeout; what then became of the messages is not known.
+    pub(crate) async fn submit(&self, batch: Vec<Envelope>) -> Result<Vec<Outcome>, Problem> {
+        if batch.iter().all(|envelope| envelope.head.class != class::DURABLE) {
+            return Ok(self.host.submit(batch));
+        }
+        let written = self.host.submit_and_wait(batch);
+        tokio::time::timeout(self.config.request_timeout(), written).await.map_err(|_| {
+            let detail = format!(
+                "the store did not write within {} ms; send it again with the same `id` to learn what became of it",
+                self.config.request_timeout_ms
+            );
+            Problem::new(Code::REPLY_TIMEOUT, detail)
+        })
     }
 }

@@ -1,15 +1,14 @@
 //! Who waits for which answer: conversations and `reply-with` numbers, each with the queue of the one who asked.
 //!
-//! Bounded by `waiting_max` entries; each queue by its asker. An answer that nobody waits for is refused, so it becomes a
-//! dead letter that an operator can see, with one exception: what the platform itself tells about an undeliverable
-//! message, since that message is a dead letter already.
+//! Bounded by `waiting_max` entries; each queue by its asker. An answer that nobody waits for here is refused as of an
+//! unknown conversation: the server offers it to the instances before this one, and else it becomes a dead letter.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use caxton_plugin::{Code, Envelope, Uid, flags};
+use caxton_plugin::{Code, Envelope, Uid};
 use tokio::sync::mpsc;
 
 use crate::problem::Problem;
@@ -36,8 +35,7 @@ impl Waiting {
 
     /// Hands an answer to the one who waits for it.
     pub(crate) fn deliver(&self, answer: Envelope) -> Code {
-        let platform = answer.head.flags & flags::PLATFORM != 0;
-        let unknown = if platform { Code::NONE } else { Code::CONVERSATION_UNKNOWN };
+        let unknown = Code::CONVERSATION_UNKNOWN;
         let key = (answer.head.conversation, answer.head.in_reply_to);
         let Some(sender) = self.entries().get(&key).cloned() else { return unknown };
         match sender.try_send(answer) {
@@ -139,14 +137,6 @@ mod tests {
         drop(ticket);
         assert_eq!(waiting.deliver(answer(1)), Code::CONVERSATION_UNKNOWN);
         assert!(waiting.entries().is_empty());
-    }
-
-    #[test]
-    fn what_the_platform_tells_nobody_is_taken() {
-        let waiting = Waiting::new(1);
-        let mut notice = answer(1);
-        notice.head.flags = flags::PLATFORM;
-        assert_eq!(waiting.deliver(notice), Code::NONE);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use caxton_abi::{
     plugin::PResult,
     port::{
         Action, AgentEntry, EndpointBox, EndpointV1, ExporterBox, ExporterV1, Observation, ProtocolBox,
-        ProtocolV1, RouteUpdate, RouterBox, RouterV1, Unresolved,
+        ProtocolV1, RouteUpdate, RouterBox, RouterV1, StoreBox, StoreEntry, StoreOp, StoreV1, Unresolved,
     },
     std_types::{
         RResult::{RErr, ROk},
@@ -15,7 +15,7 @@ use caxton_abi::{
     },
 };
 
-use crate::{Endpoint, Error, Exporter, Protocol, Router, export::Shared};
+use crate::{Endpoint, Error, Exporter, Protocol, Router, Store, export::Shared};
 
 /// An author's port with the instance that it belongs to.
 struct Port<T: ?Sized> {
@@ -59,6 +59,11 @@ pub fn protocol(port: Arc<dyn Protocol>, shared: Arc<Shared>) -> ProtocolBox {
 /// Adapts an exporter.
 pub fn exporter(port: Arc<dyn Exporter>, shared: Arc<Shared>) -> ExporterBox {
     object::exporter(Port::new(port, shared))
+}
+
+/// Adapts a store.
+pub fn store(port: Arc<dyn Store>, shared: Arc<Shared>) -> StoreBox {
+    object::store(Port::new(port, shared))
 }
 
 /// Appends what a call gave, or tells its error.
@@ -138,9 +143,38 @@ impl ExporterV1 for Port<dyn Exporter> {
     }
 }
 
+impl StoreV1 for Port<dyn Store> {
+    fn write(&self, changes: RSlice<'_, StoreOp>) -> PResult<()> {
+        crossed(self.call("write", |port| port.write(changes.as_slice())).flatten())
+    }
+
+    fn get(&self, key: RSlice<'_, u8>, out: &mut RVec<StoreEntry>) -> PResult<()> {
+        let found = self.call("get", |port| port.get(key.as_slice())).flatten();
+        let entry = |value| StoreEntry { key: key.as_slice().to_vec().into(), value };
+        append(found.map(|value| value.into_iter().map(entry).collect()), out)
+    }
+
+    fn read(
+        &self,
+        from: RSlice<'_, u8>,
+        until: RSlice<'_, u8>,
+        entries_max: u32,
+        bytes_max: u64,
+        out: &mut RVec<StoreEntry>,
+    ) -> PResult<()> {
+        let read =
+            self.call("read", |port| port.read(from.as_slice(), until.as_slice(), entries_max, bytes_max));
+        append(read.flatten(), out)
+    }
+
+    fn reopen(&self) -> PResult<()> {
+        crossed(self.call("reopen", |port| port.reopen()).flatten())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use caxton_abi::Header;
+    use caxton_abi::{Header, Payload};
 
     use super::*;
     use crate::{guard::Guard, testing::FakeHost};
@@ -216,5 +250,67 @@ mod tests {
         assert_eq!(refused.message.as_str(), "another version");
         let panicked = protocol.timers(RSlice::from_slice(&[1]), 0, &mut RVec::new()).unwrap_err();
         assert_eq!(panicked.code, Code::PLUGIN_PANICKED);
+    }
+
+    /// A store with one entry, which is full for changes that put and panics for others.
+    struct OneEntry;
+
+    impl Store for OneEntry {
+        fn write(&self, changes: &[StoreOp]) -> Result<(), Error> {
+            match changes {
+                [] => Ok(()),
+                [change, ..] if change.kind == caxton_abi::port::store_op::PUT => {
+                    Err(Error::new(Code::STORE_FULL, "no room").retryable())
+                }
+                [..] => panic!("only puts"),
+            }
+        }
+        fn get(&self, key: &[u8]) -> Result<Option<Payload>, Error> {
+            Ok((key == b"key").then(|| Payload::from(b"value".as_slice())))
+        }
+        fn read(
+            &self,
+            from: &[u8],
+            until: &[u8],
+            entries_max: u32,
+            bytes_max: u64,
+        ) -> Result<Vec<StoreEntry>, Error> {
+            let asked = format!("{from:?} {until:?} {entries_max} {bytes_max}");
+            Ok(vec![StoreEntry { key: b"key".to_vec().into(), value: Payload::from(asked) }])
+        }
+        fn reopen(&self) -> Result<(), Error> {
+            Err(Error::new(Code::STORE_FAILED, "damaged"))
+        }
+    }
+
+    fn one_entry() -> StoreBox {
+        let guard = Arc::new(Guard::new(FakeHost::new().host(), None));
+        store(Arc::new(OneEntry), Shared::new(guard))
+    }
+
+    #[test]
+    fn a_stores_entries_cross_with_their_keys() {
+        let (store, mut out) = (one_entry(), RVec::new());
+        store.get(RSlice::from_slice(b"key"), &mut out).unwrap();
+        store.get(RSlice::from_slice(b"other"), &mut out).unwrap();
+        store.read(RSlice::from_slice(b"a"), RSlice::from_slice(b""), 3, 4, &mut out).unwrap();
+        let found: Vec<(&[u8], &[u8])> =
+            out.iter().map(|entry| (entry.key.as_slice(), entry.value.as_slice())).collect();
+        assert_eq!(found, [(b"key".as_slice(), b"value".as_slice()), (b"key", b"[97] [] 3 4")]);
+    }
+
+    #[test]
+    fn a_stores_errors_keep_code_and_mark_and_its_panic_poisons() {
+        let store = one_entry();
+        let change = |kind| StoreOp { kind, ..StoreOp::default() };
+        let write = |changes: &[StoreOp]| {
+            let written = store.write(RSlice::from_slice(changes));
+            written.into_result().map_err(|error| (error.code, Error::from(error).is_retryable()))
+        };
+        assert_eq!(write(&[]), Ok(()));
+        assert_eq!(write(&[change(1)]), Err((Code::STORE_FULL, true)));
+        assert_eq!(store.reopen().unwrap_err().code, Code::STORE_FAILED);
+        assert_eq!(write(&[change(2)]), Err((Code::PLUGIN_PANICKED, false)));
+        assert_eq!(write(&[]), Err((Code::PLUGIN_PANICKED, false)));
     }
 }

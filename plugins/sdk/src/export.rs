@@ -9,7 +9,7 @@ use std::{
 use caxton_abi::{
     BorrowingFfiFuture, Payload, object,
     plugin::{CreateArgs, PResult, PluginBox, PluginV1},
-    port::{EndpointBox, ExporterBox, ProtocolBox, RouterBox},
+    port::{EndpointBox, ExporterBox, ProtocolBox, RouterBox, StoreBox},
     std_types::{
         ROption,
         RResult::{RErr, ROk},
@@ -157,6 +157,10 @@ impl<P: Plugin> PluginV1 for Instance<P> {
             }
         };
         Contained::new(self.shared.guard.clone(), "invoke", future).into_ffi()
+    }
+
+    fn store(&self) -> ROption<StoreBox> {
+        self.ports.store.clone().map(|port| adapter::store(port, self.shared.clone())).into()
     }
 }
 

@@ -86,6 +86,12 @@ impl Host {
         outcomes.into_vec()
     }
 
+    /// As [`Host::submit`], for messages of any class: answers when those that are durable
+    /// ([`class::DURABLE`](caxton_abi::class::DURABLE)) are on disk.
+    pub async fn submit_and_wait(&self, batch: Vec<Envelope>) -> Vec<Outcome> {
+        self.shared.host.submit_and_wait(batch.into()).await.into_vec()
+    }
+
     /// Claims a name, `local` or `local@platform`, for the endpoint port and returns its address.
     ///
     /// # Errors
@@ -267,6 +273,20 @@ mod tests {
         let answer = block_on(host.invoke("agents.list", &serde_json::json!({"all": true})));
         assert_eq!(answer.unwrap(), serde_json::json!(["a"]));
         assert_eq!(fake.invocations(), [("agents.list".to_owned(), r#"{"all":true}"#.to_owned())]);
+    }
+
+    #[test]
+    fn messages_of_any_class_are_answered_one_by_one_in_memory() {
+        let fake = FakeHost::new();
+        let host = fake.host();
+        host.claim("echo").unwrap();
+        fake.refuse_next(Code::STORE_FULL);
+        let durable = Header { class: caxton_abi::class::DURABLE, ..Header::default() };
+        let message = || Envelope::new(durable, Payload::EMPTY);
+        let outcomes = block_on(host.submit_and_wait(vec![message(), message()]));
+        let codes: Vec<Code> = outcomes.iter().map(|outcome| outcome.code).collect();
+        assert_eq!(codes, [Code::STORE_FULL, Code::NONE]);
+        assert_eq!(fake.take_submitted().len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What plugin authors write against: plain Rust traits over the stable boundary.
 //!
 //! ```text
-//!   your types ── Plugin, Endpoint, Router, Protocol, Exporter (this crate, plain Rust)
+//!   your types ── Plugin, Endpoint, Router, Protocol, Exporter, Store (this crate, plain Rust)
 //!                    │ guard: a panic becomes an error and poisons the instance
 //!                    │ runtime: your async code runs in a runtime of the plugin's own, entered on poll and on drop
 //!                    │ logging: tracing events go to the server
@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod ports;
 mod reply;
 pub mod runtime;
+pub mod storage;
 pub mod testing;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -30,14 +31,17 @@ use std::{future::Future, sync::Arc, time::Duration};
 #[doc(hidden)]
 pub use caxton_abi as abi;
 pub use caxton_abi::{
-    Code, Envelope, EventName, Extra, Header, Payload, Signal, TraceContext, Uid, code, flags,
-    port::{Action, AgentEntry, Observation, Outcome, RouteUpdate, Unresolved, action, observed, route},
+    Code, Envelope, EventName, Extra, Header, Payload, Signal, TraceContext, Uid, class, code, flags,
+    port::{
+        Action, AgentEntry, Observation, Outcome, RouteUpdate, STORE_KEY_BYTES_MAX, StoreEntry, StoreOp,
+        Unresolved, action, observed, route, store_op,
+    },
 };
 pub use caxton_acl as acl;
 pub use config::NoConfig;
 pub use error::Error;
 pub use host::Host;
-pub use ports::{Endpoint, Exporter, Ports, Protocol, Router};
+pub use ports::{Endpoint, Exporter, Ports, Protocol, Router, Store};
 pub use reply::reply;
 
 /// A plugin: created with its typed configuration, started, drained, stopped.

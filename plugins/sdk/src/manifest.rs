@@ -26,7 +26,7 @@
 //! | `name` | what it is called; also names the threads of its runtime |
 //! | `version` | its own version, semver |
 //! | `description` | one sentence for `caxton get plugins` |
-//! | `provides` | ports it offers, `KIND/VERSION`: `endpoint/1`, `router/1`, `protocol/1`, `exporter/1`; the server checks that they are there |
+//! | `provides` | ports it offers, `KIND/VERSION`: `endpoint/1`, `router/1`, `protocol/1`, `exporter/1`, `store/1`; the server checks that they are there |
 //! | `requires` | ports that another configured plugin must offer, in the same form |
 //! | `runtime` | true when its code needs tokio; the SDK then makes a runtime with one thread |
 //! | `config` | its configuration keys, a subset of JSON Schema: `properties` with `type`, `default`, `description`, `enum`; `required`; `additionalProperties`, which is always false |

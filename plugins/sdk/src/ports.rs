@@ -1,12 +1,12 @@
 //! The ports as an author sees them: plain traits, batches of plain records, no `Result` of the boundary.
 //!
-//! Methods are called from the server's worker threads, several at a time, and must not block.
+//! Methods are called from the server's worker threads, several at a time, and must not block; only [`Store`]'s may.
 
 use std::sync::Arc;
 
 use caxton_abi::{
-    Code, Envelope, Signal, Uid,
-    port::{Action, AgentEntry, Observation, RouteUpdate, Unresolved},
+    Code, Envelope, Payload, Signal, Uid,
+    port::{Action, AgentEntry, Observation, RouteUpdate, StoreEntry, StoreOp, Unresolved},
 };
 
 use crate::Error;
@@ -58,6 +58,42 @@ pub trait Exporter: Send + Sync {
     fn flush(&self) -> Result<(), Error>;
 }
 
+/// Keeps bytes under ordered keys, on stable storage.
+///
+/// The one port whose methods may block: the server calls `write` from a thread of its own, one call at a time; `get` and
+/// `read` may come beside it.
+pub trait Store: Send + Sync {
+    /// Applies all changes as one transaction, in order, and returns when they are on stable storage.
+    ///
+    /// # Errors
+    /// Nothing of them is applied. [`Code::STORE_FULL`]: the store goes on, and the same call may succeed when there is
+    /// space. Any other: it refuses until [`Store::reopen`] succeeded.
+    fn write(&self, changes: &[StoreOp]) -> Result<(), Error>;
+    /// What lies under a key.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Payload>, Error>;
+    /// Entries from `from` up to, not including, `until` (empty for the end), in the order of their keys: at most
+    /// `entries_max`, and no further one once their values have `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn read(
+        &self,
+        from: &[u8],
+        until: &[u8],
+        entries_max: u32,
+        bytes_max: u64,
+    ) -> Result<Vec<StoreEntry>, Error>;
+    /// Closes what is open, opens it again and verifies it. On success everything that a `write` reported as done is
+    /// there.
+    ///
+    /// # Errors
+    /// It cannot be opened, or it is damaged.
+    fn reopen(&self) -> Result<(), Error>;
+}
+
 /// The ports that a plugin offers.
 #[derive(Clone, Default)]
 pub struct Ports {
@@ -69,6 +105,8 @@ pub struct Ports {
     pub protocol: Option<Arc<dyn Protocol>>,
     /// Takes signals.
     pub exporter: Option<Arc<dyn Exporter>>,
+    /// Keeps bytes.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 impl Ports {
@@ -90,5 +128,10 @@ impl Ports {
     /// Offers an exporter.
     pub fn exporter(port: Arc<dyn Exporter>) -> Self {
         Self { exporter: Some(port), ..Self::default() }
+    }
+
+    /// Offers a store.
+    pub fn store(port: Arc<dyn Store>) -> Self {
+        Self { store: Some(port), ..Self::default() }
     }
 }

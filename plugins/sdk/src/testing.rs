@@ -20,7 +20,7 @@ use std::{
 };
 
 use caxton_abi::{
-    BorrowingFfiFuture, Code, Envelope, Payload, Signal, Uid,
+    BorrowingFfiFuture, Code, Envelope, Payload, Signal, Uid, class,
     host::HostV1,
     object,
     plugin::{PResult, PluginError},
@@ -184,7 +184,11 @@ impl State {
         text_of(&self.names, address)
     }
 
-    fn accept(&mut self, mut envelope: Envelope) -> Outcome {
+    /// Takes a message, or refuses it; one that is durable only from a caller that waits.
+    fn accept(&mut self, mut envelope: Envelope, waits: bool) -> Outcome {
+        if envelope.head.class == class::DURABLE && !waits {
+            return Outcome { id: envelope.head.id, code: Code::CLASS_NEEDS_WAIT };
+        }
         let code = self.refusals.pop_front().unwrap_or_default();
         if !code.is_none() {
             return Outcome { id: Uid::NONE, code };
@@ -219,7 +223,13 @@ fn text_of(texts: &[String], number: u32) -> String {
 impl HostV1 for FakeHost {
     fn submit(&self, batch: RVec<Envelope>, out: &mut RVec<Outcome>) {
         let mut state = self.lock();
-        out.extend(batch.into_iter().map(|envelope| state.accept(envelope)));
+        out.extend(batch.into_iter().map(|envelope| state.accept(envelope, false)));
+    }
+
+    fn submit_and_wait<'a>(&'a self, batch: RVec<Envelope>) -> BorrowingFfiFuture<'a, RVec<Outcome>> {
+        let mut state = self.lock();
+        let outcomes = batch.into_iter().map(|envelope| state.accept(envelope, true)).collect();
+        BorrowingFfiFuture::new(std::future::ready(outcomes))
     }
 
     fn claim(&self, name: RStr<'_>) -> RResult<u32, PluginError> {

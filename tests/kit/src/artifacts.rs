@@ -89,6 +89,22 @@ pub fn bad_plugins() -> Result<&'static Path, Failure> {
     built.as_deref().map_err(Clone::clone)
 }
 
+/// The plugin of `tests/plugins/journal`, which writes down what it takes.
+///
+/// # Errors
+/// Cargo failed; its output was shown.
+pub fn journal() -> Result<&'static Path, Failure> {
+    static JOURNAL: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    let built = JOURNAL.get_or_init(|| {
+        let target = target().join("test-plugins");
+        let mut cargo = cargo(&root().join("tests/plugins"));
+        cargo.args(["build", "--package", "caxton-journal", "--locked", "--target-dir"]).arg(&target);
+        run(&mut cargo, "the journal plugin")?;
+        Ok(target.join("debug/libcaxton_journal.so"))
+    });
+    built.as_deref().map_err(Clone::clone)
+}
+
 fn components(workspace: &str, name: &str, profile: &str) -> Result<PathBuf, Failure> {
     wasm_target()?;
     let target = target().join("guests").join(name);

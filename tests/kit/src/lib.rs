@@ -2,13 +2,21 @@
 //!
 //! ```text
 //!   artifacts   server, command line and plugins by one nested cargo call; components of each language
-//!   server      a real caxtond on loopback from a configuration, stopped when it is dropped
+//!   server      a real caxtond on loopback from a configuration, stopped when it is dropped, or killed and started again
+//!   http        a light client for load, which also breaks off in every way
+//!   figures     memory, threads and files of a process; percentiles; how steep a series is
+//!   chance      choices from a seed
+//!   bombs       components that are dear to compile
 //! ```
 //!
 //! Errors are one line of text: what failed, on what, and where the output lies. Nothing here is a mock.
 
 pub mod artifacts;
+pub mod bombs;
+pub mod chance;
+pub mod figures;
 pub mod foreign;
+pub mod http;
 pub mod packages;
 pub mod server;
 

@@ -1,7 +1,7 @@
 //! A real server on loopback: `caxtond serve` with a configuration, its log in a file, stopped when it is dropped.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -34,7 +34,9 @@ listen = "127.0.0.1:0"
 /// A running server.
 pub struct Server {
     child: Child,
+    file: PathBuf,
     dir: PathBuf,
+    sets: Vec<String>,
     url: String,
     bin: PathBuf,
     _temporary: Option<TempDir>,
@@ -71,20 +73,26 @@ impl Server {
     /// The binary could not be built or run.
     pub fn spawn(file: &Path, dir: &Path, sets: &[String]) -> Result<Self, Failure> {
         let bin = artifacts::native()?.to_path_buf();
-        let log = File::create(dir.join("server.log"))
+        File::create(dir.join("server.log"))
             .map_err(|error| format!("no log in {}: {error}", dir.display()))?;
-        let address = dir.join("rest.addr");
-        let _absent = fs::remove_file(&address);
-        let mut command = Command::new(bin.join("caxtond"));
-        command.arg("serve").arg("-f").arg(file);
-        for set in sets {
-            command.args(["--set", set]);
-        }
-        command.arg("--set").arg(format!("server.data_dir={:?}", dir.join("data")));
-        command.arg("--set").arg(format!("plugins.rest.addr_file={address:?}"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().map_err(|error| format!("cannot run caxtond: {error}"))?;
-        Ok(Self { child, dir: dir.to_path_buf(), url: String::new(), bin, _temporary: None })
+        let child = run(&bin, file, dir, sets)?;
+        let (file, dir, sets) = (file.to_path_buf(), dir.to_path_buf(), sets.to_vec());
+        Ok(Self { child, file, dir, sets, url: String::new(), bin, _temporary: None })
+    }
+
+    /// Ends it without a word, as a crash does (SIGKILL), and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+
+    /// Starts it again with the same configuration and data, after it ended; the log goes on in the same file.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn restart(&mut self) -> Result<(), Failure> {
+        self.child = run(&self.bin, &self.file, &self.dir, &self.sets)?;
+        self.wait_ready()
     }
 
     fn wait_ready(&mut self) -> Result<(), Failure> {
@@ -190,7 +198,8 @@ impl Server {
         fs::read_to_string(self.dir.join("server.log")).unwrap_or_default()
     }
 
-    fn log_tail(&self) -> String {
+    /// The last lines that it logged.
+    pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines.iter().skip(lines.len().saturating_sub(40)).copied().collect::<Vec<_>>().join("\n")
@@ -204,6 +213,23 @@ impl Drop for Server {
             let _reaped = self.child.wait();
         }
     }
+}
+
+/// Runs the server's binary; what it writes goes to `dir`, its log is appended to.
+fn run(bin: &Path, file: &Path, dir: &Path, sets: &[String]) -> Result<Child, Failure> {
+    let log = OpenOptions::new().create(true).append(true).open(dir.join("server.log"));
+    let log = log.map_err(|error| format!("no log in {}: {error}", dir.display()))?;
+    let address = dir.join("rest.addr");
+    let _absent = fs::remove_file(&address);
+    let mut command = Command::new(bin.join("caxtond"));
+    command.arg("serve").arg("-f").arg(file);
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    command.arg("--set").arg(format!("server.data_dir={:?}", dir.join("data")));
+    command.arg("--set").arg(format!("plugins.rest.addr_file={address:?}"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.spawn().map_err(|error| format!("cannot run caxtond: {error}"))
 }
 
 fn document(output: &Output) -> Result<Value, Failure> {

@@ -20,6 +20,8 @@ pub enum Mode {
     PanicInStart,
     /// Panics when it is handed a message.
     PanicInDeliver,
+    /// Blocks the thread for ever when it is handed a message that says `block`.
+    BlockInDeliver,
     /// Panics in its destructor.
     PanicWhenDropped,
     /// Panics in a task of its own runtime, which is its own affair.
@@ -91,6 +93,10 @@ impl Plugin for Unruly {
 impl Endpoint for Unruly {
     fn deliver(&self, batch: Vec<Envelope>) -> Vec<Code> {
         assert!(self.mode != Mode::PanicInDeliver, "deliver panicked as configured");
+        let block = |message: &Envelope| message.content.as_slice() == b"block";
+        while self.mode == Mode::BlockInDeliver && batch.iter().any(block) {
+            thread::sleep(Duration::from_secs(3600));
+        }
         vec![Code::NONE; batch.len()]
     }
 }

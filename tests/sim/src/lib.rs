@@ -2,16 +2,20 @@
 //! faults, and checks the books after every step.
 //!
 //! ```text
-//! seed ─▶ Chance ─▶ step: submit · begin a turn · end a turn · tick · deploy · remove · lose and return ports
+//! seed ─▶ Chance ─▶ step: submit · begin a turn · end a turn · tick · deploy · remove · lose and return ports ·
+//!                     │    write or fail to · send dead letters again · crash and recover
 //!                     │
 //!                     ▼ caxton_core::Bus (one thread, virtual time)
-//!            signals ─▶ Journal: one outcome for each id, the sum, order, failures ─▶ Report or Failure
+//!            signals ─▶ Journal: one outcome for each id, the sums, order, failures ─▶ Report or Failure
+//!            Disk ─▶ every durable message that was accepted is there, and comes again with its flag
 //! ```
 //!
 //! The same seed gives the same run. It does not test threads; the core's own stress test does.
 
 mod agents;
 mod chance;
+mod crash;
+mod disk;
 mod journal;
 mod ports;
 mod shared;
@@ -43,6 +47,16 @@ pub struct Report {
     pub restarts: u64,
     /// Failures that the platform sent.
     pub failures: u64,
+    /// Acked messages that waited to be tried again.
+    pub retried: u64,
+    /// Messages that were dropped when the server ended.
+    pub dropped: u64,
+    /// Times that the server was killed.
+    pub crashes: u64,
+    /// Messages that were recovered then.
+    pub recovered: u64,
+    /// Messages that were handed out again, delivered in the end.
+    pub redelivered: u64,
 }
 
 impl Report {
@@ -55,6 +69,11 @@ impl Report {
         self.traps += other.traps;
         self.restarts += other.restarts;
         self.failures += other.failures;
+        self.retried += other.retried;
+        self.dropped += other.dropped;
+        self.crashes += other.crashes;
+        self.recovered += other.recovered;
+        self.redelivered += other.redelivered;
         for (mine, theirs) in [(&mut self.refused, &other.refused), (&mut self.dead, &other.dead)] {
             for (code, count) in theirs {
                 *mine.entry(*code).or_insert(0) += count;

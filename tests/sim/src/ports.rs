@@ -33,6 +33,7 @@ impl Endpoint for Client {
         let mut codes = Vec::new();
         let mut shared = open(&self.shared);
         for message in &batch {
+            shared.hand(message);
             codes.push(match shared.chance.below(25) {
                 0 => Code::MEDIA_TYPE,
                 1 => FOREIGN,

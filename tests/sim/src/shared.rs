@@ -1,15 +1,16 @@
 //! What scripts share: the run's chance, the addresses that messages go to, and how a message is made up.
 //!
-//! A message's content says what its receiver does: `SEQ PATH COMMAND`. SEQ counts up for each sender; PATH is the
-//! address of the group or label that the message went to, or `-` when it went to its receiver directly.
+//! A message's content says what its receiver does: `SEQ PATH COMMAND CLASS`. SEQ counts up for each sender, zero for
+//! messages that may be sent twice; PATH is the address of the group or label that the message went to, or `-` when it
+//! went to its receiver directly; CLASS is the number of its delivery class.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use caxton_abi::{
-    Envelope, Extra, Header, Payload, Uid,
+    Envelope, Extra, Header, Payload, Uid, class, flags,
     std_types::{RArc, ROption},
 };
 use caxton_core::{Time, names::symbols};
@@ -41,7 +42,22 @@ pub(crate) struct Shared {
     pub(crate) failed_once: HashSet<Uid>,
     /// Percent of instances that do not start.
     pub(crate) bad_starts: usize,
+    /// Messages that somebody got, with their class.
+    handed: HashMap<Uid, u8>,
+    /// A message that was handed out twice without saying so.
+    pub(crate) unflagged: Option<Uid>,
+    /// Messages with ids of their senders, to be sent again.
+    sent: Vec<Envelope>,
     sequence: u32,
+}
+
+/// Messages that are remembered to be sent again.
+const SENT_MAX: usize = 24;
+
+/// True for an id that a sender chose.
+pub(crate) fn is_chosen(id: Uid) -> bool {
+    // Those that the kernel mints begin with the time.
+    id.to_u128() >> 64 == 0
 }
 
 /// Shared between scripts, which the kernel owns.
@@ -60,6 +76,9 @@ impl Shared {
             resting: false,
             failed_once: HashSet::new(),
             bad_starts: 0,
+            handed: HashMap::new(),
+            unflagged: None,
+            sent: Vec::new(),
             sequence: 0,
         }
     }
@@ -92,7 +111,50 @@ impl Shared {
             1 | 2 => now.plus_millis(self.chance.next() % 40).millis(),
             _ => 0,
         };
+        let class = self.chance.weighted(&[(70, class::VOLATILE), (15, class::ACKED), (15, class::DURABLE)]);
+        message.head.class = class;
+        message.content = Payload::from(format!("{} {path} {command} {class}", self.sequence));
         message
+    }
+
+    /// Makes up what a client sends: now and then under an id of its own, or again, or something else under that id.
+    pub(crate) fn client_draft(&mut self, sender: u32, now: Time) -> Envelope {
+        let mine: Vec<_> = self.sent.iter().filter(|message| message.head.sender == sender).collect();
+        let which = self.chance.below(mine.len());
+        let again = mine.get(which).map(|message| (*message).clone());
+        if let (Some(mut again), true) = (again, self.chance.percent(12)) {
+            if self.chance.percent(25) {
+                again.content = Payload::from(format!("0 - other {}", again.head.class));
+            }
+            return again;
+        }
+        let mut message = self.draft(sender, now);
+        if self.chance.percent(15) {
+            message.head.id = Uid::from_u128(u128::from(self.sequence));
+            let text = String::from_utf8_lossy(message.content.as_slice()).into_owned();
+            let rest = text.split_once(' ').map_or("", |(_, rest)| rest);
+            message.content = Payload::from(format!("0 {rest}"));
+            if self.sent.len() >= SENT_MAX {
+                self.sent.remove(0);
+            }
+            self.sent.push(message.clone());
+        }
+        message
+    }
+
+    /// Notes that somebody got a message.
+    pub(crate) fn hand(&mut self, message: &Envelope) {
+        let head = &message.head;
+        let again = self.handed.insert(head.id, head.class).is_some();
+        if again && head.flags & flags::REDELIVERED == 0 {
+            self.unflagged = Some(head.id);
+        }
+    }
+
+    /// After a crash only durable messages are remembered, and addresses are given anew.
+    pub(crate) fn forget_volatile(&mut self) {
+        self.handed.retain(|_, class| *class == class::DURABLE);
+        self.sent.clear();
     }
 
     /// Somebody who is addressed directly.
@@ -105,7 +167,7 @@ impl Shared {
         self.sequence += 1;
         let head =
             Header { sender, receiver, performative: INFORM, reply_with: self.sequence, ..Header::default() };
-        let content = format!("{} {path} {command}", self.sequence);
+        let content = format!("{} {path} {command} 0", self.sequence);
         Envelope::new(head, Payload::from(content))
     }
 

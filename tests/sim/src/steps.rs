@@ -40,6 +40,14 @@ pub(crate) enum Step {
     Program,
     /// New instances begin or cease to fail.
     BadStarts,
+    /// The store writes, or fails to.
+    Write,
+    /// The store goes away or comes back.
+    Store,
+    /// An operator sends dead letters again, or purges them.
+    Requeue,
+    /// The server is killed and begins again.
+    Crash,
 }
 
 impl Step {
@@ -57,6 +65,10 @@ impl Step {
             (2, Self::Client),
             (3, Self::Program),
             (2, Self::BadStarts),
+            (24, Self::Write),
+            (1, Self::Store),
+            (3, Self::Requeue),
+            (1, Self::Crash),
         ])
     }
 }
@@ -93,6 +105,10 @@ impl World {
                 open(&self.shared).bad_starts = percent;
                 format!("{percent} percent of starts fail")
             }
+            Step::Write => self.write(),
+            Step::Store => self.toggle_store(),
+            Step::Requeue => self.requeue(),
+            Step::Crash => self.crash(),
         }
     }
 
@@ -101,13 +117,18 @@ impl World {
         claimed.get(self.below(claimed.len())).copied()
     }
 
-    fn submit(&mut self) -> String {
+    pub(crate) fn submit(&mut self) -> String {
         let Some(sender) = self.sender() else { return "no client".to_owned() };
         let count = 1 + self.below(4);
         let now = self.now();
         let mut shared = open(&self.shared);
-        let batch: Vec<_> = (0..count).map(|_| shared.draft(sender, now)).collect();
+        let batch: Vec<_> = (0..count).map(|_| shared.client_draft(sender, now)).collect();
+        let waits = shared.chance.percent(70);
         drop(shared);
+        if waits {
+            self.bus.submit_and_wait(batch, now, Box::new(drop));
+            return format!("submit {count} and wait");
+        }
         let outcomes = self.bus.submit(batch, now);
         format!("submit {count}: {:?}", outcomes.iter().map(|o| o.code.0).collect::<Vec<_>>())
     }

@@ -10,6 +10,7 @@ use caxton_core::{Activation, Bus, Endpoint, Limits, Options, Time};
 
 use crate::{
     Failure, Report,
+    disk::Disk,
     journal::Journal,
     ports::{Client, Clock},
     shared::{Shared, SharedRef, open},
@@ -22,6 +23,11 @@ pub(crate) const WORKERS: usize = 3;
 pub(crate) const OWNER: u32 = 7;
 /// Agents that may be deployed.
 pub(crate) const AGENTS: usize = 6;
+/// Names that nobody has.
+pub(crate) const STRANGERS: [&str; 2] = ["nobody", "other@elsewhere"];
+/// Names that the router resolves.
+pub(crate) const LABELS: [&str; 7] =
+    ["group:a", "group:b", "group:empty", "capability:x", "capability:y", "route:r", "route:loop"];
 const CLIENTS: usize = 2;
 const MAILBOX_MESSAGES: usize = 8;
 const TRACE_STEPS: usize = 40;
@@ -40,20 +46,16 @@ pub(crate) struct World {
     /// Addresses that the sim submits from; absent while released.
     pub(crate) clients: Vec<Option<u32>>,
     pub(crate) step: u32,
+    pub(crate) disk: Arc<Disk>,
+    /// What the servers did that were killed.
+    pub(crate) past: Report,
     trace: VecDeque<String>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let bus = Bus::new(Options {
-            platform: "sim".to_owned(),
-            limits: Arc::new(small_limits()),
-            workers: WORKERS,
-            seed,
-            content_in_signals: true,
-        });
-        // The platform's name is a constant that is valid.
-        let Ok(bus) = bus else { unreachable!("`sim` is a platform's name") };
+        let (bus, disk) = (Self::server(seed), Arc::new(Disk::default()));
+        bus.set_store(Some(disk.clone()));
         Self {
             seed,
             bus: Arc::new(bus),
@@ -63,8 +65,23 @@ impl World {
             turns: Vec::new(),
             clients: vec![None; CLIENTS],
             step: 0,
+            disk,
+            past: Report::default(),
             trace: VecDeque::new(),
         }
+    }
+
+    pub(crate) fn server(seed: u64) -> Bus {
+        let bus = Bus::new(Options {
+            platform: "sim".to_owned(),
+            limits: Arc::new(small_limits()),
+            workers: WORKERS,
+            seed,
+            content_in_signals: true,
+        });
+        // The platform's name is a constant that is valid.
+        let Ok(bus) = bus else { unreachable!("`sim` is a platform's name") };
+        bus
     }
 
     pub(crate) fn run(mut self, steps: u32) -> Result<Report, Failure> {
@@ -79,22 +96,26 @@ impl World {
         self.rest()?;
         self.probe()?;
         self.rest()?;
-        Ok(self.journal.report)
+        self.close()?;
+        self.past.add(&self.journal.report);
+        Ok(self.past)
     }
 
-    fn set_up(&mut self) {
+    pub(crate) fn name_everybody(&mut self) {
         let names = (0..AGENTS).map(|n| format!("agent{n}"));
-        let never = ["nobody".to_owned(), "other@elsewhere".to_owned()];
+        let never = STRANGERS.map(str::to_owned);
         let direct: Vec<_> = names.chain(never).filter_map(|name| self.bus.address(&name).ok()).collect();
-        let labels =
-            ["group:a", "group:b", "group:empty", "capability:x", "capability:y", "route:r", "route:loop"];
-        let routed: Vec<_> = labels.iter().filter_map(|name| self.bus.address(name).ok()).collect();
+        let routed: Vec<_> = LABELS.iter().filter_map(|name| self.bus.address(name).ok()).collect();
         let mut shared = open(&self.shared);
         shared.direct = direct;
         shared.routed = routed;
         // An address that no name stands for.
         shared.direct.push(4_000_000);
-        drop(shared);
+    }
+
+    pub(crate) fn set_up(&mut self) {
+        self.name_everybody();
+        self.clients = vec![None; CLIENTS];
         for client in 0..CLIENTS {
             self.claim(client);
         }
@@ -127,16 +148,26 @@ impl World {
     /// Lets everything end: ports come back, nothing new is made, and all timers pass.
     fn rest(&mut self) -> Result<(), Failure> {
         open(&self.shared).resting = true;
+        open(&self.shared).bad_starts = 0;
+        self.bus.set_store(Some(self.disk.clone()));
         self.set_router();
         for port in 1..=2 {
             self.set_protocol(port, 0);
         }
+        self.people_every_name();
         for _ in 0..REST_ROUNDS {
+            if self.write_one() {
+                self.check("rest: write")?;
+                continue;
+            }
             while let Some(what) = self.end_turn(0) {
                 self.check(&what)?;
             }
             if let Some(what) = self.begin_turn(0) {
                 self.check(&what)?;
+                continue;
+            }
+            if self.disk.open().begun() > 0 {
                 continue;
             }
             let Some(deadline) = self.bus.next_deadline() else { break };
@@ -169,7 +200,7 @@ impl World {
         Ok(())
     }
 
-    fn check(&mut self, what: &str) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self, what: &str) -> Result<(), Failure> {
         self.trace.push_back(format!("{} {what}", self.step));
         if self.trace.len() > TRACE_STEPS {
             self.trace.pop_front();
@@ -178,10 +209,18 @@ impl World {
         self.bus.drain_signals(self.now(), &mut signals);
         let read = self.journal.read(&signals);
         let checked = read.and_then(|()| self.journal.check(&self.bus.accounting()));
-        checked.map_err(|broken| self.failure(broken))
+        let kept = checked.and_then(|()| self.journal.check_disk(&self.disk.open()));
+        kept.and_then(|()| self.check_flags()).map_err(|broken| self.failure(broken))
     }
 
-    fn failure(&self, broken: String) -> Failure {
+    fn check_flags(&self) -> Result<(), String> {
+        match open(&self.shared).unflagged {
+            Some(id) => Err(format!("{id} was handed out again without its flag")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn failure(&self, broken: String) -> Failure {
         Failure { seed: self.seed, broken, trace: self.trace.iter().cloned().collect() }
     }
 }
@@ -201,6 +240,9 @@ fn small_limits() -> Limits {
         pending_ms_max: 120,
         route_copies_max: 12,
         dead_letters_max: 5,
+        acked_ms_max: 900,
+        retries_messages_max: 6,
+        deliveries_max: 3,
         restarts_max: 3,
         restart_window_ms: 400,
         ..Limits::default()

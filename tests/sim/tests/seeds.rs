@@ -52,11 +52,27 @@ fn check_that_every_fault_took_place(total: &Report) {
         Code::AGENT_INIT_FAILED,
         Code::AGENT_FAILED,
         Code::UNEXPECTED_ACT,
+        Code::DELIVERIES_EXCEEDED,
+        Code::SHUTTING_DOWN,
     ];
     for code in dead {
         assert!(total.dead.contains_key(&code), "no dead letter with {code} {}", code.slug());
     }
-    for code in [Code::MAILBOX_FULL, Code::UNKNOWN_RECEIVER, Code::AGENT_STOPPED, Code::PENDING_FULL] {
+    let refused = [
+        Code::MAILBOX_FULL,
+        Code::UNKNOWN_RECEIVER,
+        Code::AGENT_STOPPED,
+        Code::PENDING_FULL,
+        Code::DUPLICATE,
+        Code::ID_CONFLICT,
+        Code::STORING,
+        Code::RETRIES_FULL,
+        Code::CLASS_NEEDS_WAIT,
+        Code::DURABLE_UNAVAILABLE,
+        Code::STORE_FULL,
+        Code::STORE_FAILED,
+    ];
+    for code in refused {
         assert!(total.refused.contains_key(&code), "no refusal with {code} {}", code.slug());
     }
     let counts = [
@@ -65,6 +81,11 @@ fn check_that_every_fault_took_place(total: &Report) {
         ("traps", total.traps),
         ("restarts", total.restarts),
         ("failures", total.failures),
+        ("retried", total.retried),
+        ("dropped", total.dropped),
+        ("crashes", total.crashes),
+        ("recovered", total.recovered),
+        ("redelivered", total.redelivered),
     ];
     for (what, count) in counts {
         assert!(count > 0, "nothing {what}");

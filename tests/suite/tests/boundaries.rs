@@ -8,7 +8,9 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const TABLE: &[(&str, &[&str])] = &[
     ("caxton-acl", &["serde", "serde_json", "thiserror", "base64"]),
     ("caxton-abi", &["abi_stable", "async-ffi"]),
-    ("caxton-core", &["caxton-acl", "caxton-abi", "thiserror"]),
+    ("caxton-core", CORE),
+    // The same sources with a model checker's locks.
+    ("caxton-model", CORE),
     ("caxton-runtime", RUNTIME),
     ("caxton-host", HOST),
     ("caxton-plugin", SDK),
@@ -16,11 +18,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("caxton-protocols", PLUGIN),
     ("caxton-jsonl", PLUGIN),
     ("caxton-echo", PLUGIN),
+    ("caxton-store-sqlite", &["caxton-plugin", "rusqlite", "serde", "tracing"]),
+    ("caxton-store-redb", &["caxton-plugin", "redb", "serde", "tracing"]),
     ("caxton-rest", REST),
     ("caxton", CLI),
     ("caxton-agent", &["wit-bindgen", "serde", "serde_json", "thiserror"]),
+    ("caxton-conformance", &["caxton-plugin", "proptest", "rustix", "tempfile"]),
     ("caxton-sim", &["caxton-core", "caxton-acl", "caxton-abi"]),
 ];
+
+/// The model checker is named for `caxton-model` and never part of the server.
+const CORE: &[&str] = &["caxton-acl", "caxton-abi", "thiserror", "shuttle"];
 
 #[rustfmt::skip]
 const RUNTIME: &[&str] = &[
@@ -31,13 +39,13 @@ const RUNTIME: &[&str] = &[
 #[rustfmt::skip]
 const HOST: &[&str] = &[
     "caxton-core", "caxton-runtime", "caxton-acl", "caxton-abi", "libloading", "object", "tokio", "clap", "miette", "toml",
-    "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber", "rustix",
+    "base64", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber", "rustix",
 ];
 
 #[rustfmt::skip]
 const SDK: &[&str] = &[
     "caxton-abi", "caxton-acl", "tokio", "tracing", "tracing-subscriber", "serde", "serde_json", "serde_path_to_error",
-    "strsim",
+    "strsim", "rustix",
 ];
 
 const PLUGIN: &[&str] = &["caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing"];
@@ -61,6 +69,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("abi_stable", &["caxton-abi"]),
     ("libloading", &["caxton-host"]),
     ("axum", &["caxton-rest"]),
+    ("rusqlite", &["caxton-store-sqlite"]),
+    ("redb", &["caxton-store-redb"]),
     ("hyper", &["caxton-rest"]),
     ("clap", &["caxton", "caxton-host", "caxton-tasks"]),
     ("tonic", &[]),
@@ -122,7 +132,7 @@ fn heavy_dependencies_have_one_owner() {
 #[test]
 fn the_table_has_a_row_for_every_crate_that_ships() {
     let metadata = metadata();
-    let tests = ["caxton-kit", "caxton-suite", "caxton-tasks"];
+    let tests = ["caxton-fuzz-targets", "caxton-kit", "caxton-suite", "caxton-tasks"];
     let missing: Vec<&str> = metadata
         .packages
         .iter()

@@ -3,11 +3,17 @@
 
 mod agents;
 mod boundaries;
+mod command_line;
+mod corpus;
+mod delivery_spec;
 mod demo;
 mod drain;
+mod durable;
 mod guide;
 mod plugins;
 mod readme;
 mod reference;
 mod sandbox;
+mod swap;
 mod tidy;
+mod tracing;

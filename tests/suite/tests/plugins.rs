@@ -1,7 +1,12 @@
 //! Plugins that cannot be loaded or misbehave, in a real server: required ones stop the start with both sides and the
 //! fix, optional ones are shown as failed, and the server lives.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use caxton_kit::{
     artifacts,
@@ -68,7 +73,7 @@ fn a_plugin_of_another_abi_major_is_refused_with_both_versions() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("libcaxton_other.so");
     fs::write(&file, bytes).unwrap();
-    cannot_run(&file.display().to_string(), "", "CX0203", &["9.1", "0.1"]);
+    cannot_run(&file.display().to_string(), "", "CX0203", &["9.2", "0.2"]);
 }
 
 #[test]
@@ -104,7 +109,9 @@ fn a_digest_that_does_not_fit_is_refused_with_both() {
 
 #[test]
 fn a_panic_in_a_call_fails_the_plugin_and_the_server_lives() {
-    let server = Server::start(&with_plugin(false, &unruly(), "mode = \"panic-in-deliver\"")).unwrap();
+    let server =
+        Server::start(&with_plugin(false, &unruly(), "mode = \"panic-in-deliver\"\nrestart = \"never\""))
+            .unwrap();
     let running = server.json(&["describe", "plugin", "bad"]).unwrap();
     assert_eq!(running["state"], "running", "{running}");
     let asked = server.cli(&["ask", "unruly", "hello", "--timeout", "5s"]).unwrap();
@@ -178,18 +185,24 @@ fn inspect_shows_a_plugin_and_runs_none_of_it() {
 #[test]
 fn a_copy_of_echo_outside_the_repository_builds_and_loads() {
     let dir = TempDir::new().unwrap();
-    let (root, copy) = (artifacts::root(), dir.path().join("parrot"));
+    let library = parrot(dir.path(), "parrot", &[]).display().to_string();
+    let server = Server::start(&with_plugin(true, &library, "name = \"parrot\"")).unwrap();
+    let answer = server.cli(&["ask", "parrot", "polly"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "polly", "{}", printed(&answer));
+}
+
+/// Builds a copy of echo outside the repository as the crate `name`, with parts of its manifest exchanged.
+pub fn parrot(dir: &Path, name: &str, exchanged: &[(&str, &str)]) -> PathBuf {
+    let (root, copy) = (artifacts::root(), dir.join(name));
     let source = root.join("plugins/echo");
     fs::create_dir_all(copy.join("src")).unwrap();
-    for file in ["plugin.json", "src/lib.rs"] {
-        fs::copy(source.join(file), copy.join(file)).unwrap();
-    }
+    fs::copy(source.join("src/lib.rs"), copy.join("src/lib.rs")).unwrap();
+    let manifest = fs::read_to_string(source.join("plugin.json")).unwrap();
+    let manifest = exchanged.iter().fold(manifest, |text, (old, new)| text.replace(old, new));
+    fs::write(copy.join("plugin.json"), manifest).unwrap();
     let dependencies = fs::read_to_string(source.join("Cargo.toml")).unwrap();
-    fs::write(
-        copy.join("Cargo.toml"),
-        outside(&dependencies, &root.join("plugins/sdk").display().to_string()),
-    )
-    .unwrap();
+    let sdk = root.join("plugins/sdk").display().to_string();
+    fs::write(copy.join("Cargo.toml"), outside(name, &dependencies, &sdk)).unwrap();
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).unwrap();
     let target = artifacts::target().join("test-outside");
     let built = Command::new("cargo")
@@ -200,17 +213,14 @@ fn a_copy_of_echo_outside_the_repository_builds_and_loads() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", printed(&built));
-    let library = target.join("debug/libparrot.so").display().to_string();
-    let server = Server::start(&with_plugin(true, &library, "name = \"parrot\"")).unwrap();
-    let answer = server.cli(&["ask", "parrot", "polly"]).unwrap();
-    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "polly", "{}", printed(&answer));
+    target.join(format!("debug/lib{name}.so"))
 }
 
 /// The manifest of a crate outside: the same dependencies, the SDK by path, versions of its own.
-fn outside(echo: &str, sdk: &str) -> String {
+fn outside(name: &str, echo: &str, sdk: &str) -> String {
     let manifest: toml::Table = echo.parse().unwrap();
-    let mut text = String::from(
-        "[package]\nname = \"parrot\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n[dependencies]\n",
+    let mut text = format!(
+        "[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n[dependencies]\n",
     );
     let versions: toml::Table =
         fs::read_to_string(artifacts::root().join("Cargo.toml")).unwrap().parse().unwrap();

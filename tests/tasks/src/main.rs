@@ -1,7 +1,8 @@
-//! What the cargo aliases run: `cargo demo` and `cargo artifacts`.
+//! What the cargo aliases run: `cargo demo`, `cargo artifacts` and `cargo e2e`.
 
 mod auction;
 mod demo;
+mod e2e;
 mod expected;
 mod folder;
 mod print;
@@ -24,6 +25,8 @@ enum Task {
     Demo(Demo),
     /// Builds the server, the command line and the plugins into target/debug, and the agents into target/agents.
     Artifacts,
+    /// Shows on a real server that a promise of the delivery contract is kept.
+    E2e(e2e::Options),
 }
 
 /// How the demo runs.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Tasks::parse_from(words(std::env::args_os())).task {
         Task::Demo(options) => demo::run(&options),
         Task::Artifacts => artifacts(),
+        Task::E2e(options) => e2e::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,16 +7,19 @@ use serde_json::{Map, Value, json};
 
 use super::{send::performative, text};
 use crate::{
+    class::Class,
     client::{Client, segment},
     content,
     failure::{Exit, Failure, cannot},
     output::{Format, Output},
+    retry::Patience,
     time,
 };
 
 const EXAMPLES: &str = "\
 The answer's content goes to stdout unchanged, so it can be piped. An answer that is `failure`, `refuse` or \
-`not-understood` ends with exit code 1, no answer in time with 8. With `-o json` the whole answering message is \
+`not-understood` ends with exit code 1, no answer in time with 8. While the server says that it is full, the question is \
+asked again within --timeout. With `-o json` the whole answering message is \
 printed.
 
 Examples:
@@ -44,6 +47,12 @@ pub struct Ask {
     /// How long to wait for the answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::duration)]
     timeout: Duration,
+    /// What the question is promised: volatile, acked or durable
+    #[arg(long, value_name = "CLASS", hide_possible_values = true)]
+    class: Option<Class>,
+    /// Do not try again when the server says that it is full
+    #[arg(long)]
+    no_retry: bool,
     /// A file to send as the content, together with its name
     #[arg(long, value_name = "FILE", conflicts_with = "content")]
     file: Option<PathBuf>,
@@ -70,15 +79,12 @@ impl Ask {
     }
 
     fn ask_raw(&self, client: &Client, output: &Output, content: Vec<u8>) -> Result<(), Failure> {
-        let mut path = format!(
-            "/v1/agents/{}/ask?performative={}&timeout-ms={}",
-            segment(&self.agent),
-            self.performative,
-            time::millis(self.timeout)
-        );
-        if let Some(name) = self.file_name() {
-            path.push_str(&format!("&file={}", segment(&name)));
-        }
+        let file = self.file_name().map(|name| format!("&file={}", segment(&name))).unwrap_or_default();
+        let class = self.class.map(|class| format!("&class={}", class.as_str())).unwrap_or_default();
+        let path = |left: Duration| {
+            let (agent, act, millis) = (segment(&self.agent), self.performative, time::millis(left));
+            format!("/v1/agents/{agent}/ask?performative={act}&timeout-ms={millis}{file}{class}")
+        };
         let media_type = if std::str::from_utf8(&content).is_ok() {
             "text/plain; charset=utf-8"
         } else {
@@ -86,7 +92,10 @@ impl Ask {
         };
         let mut headers = vec![("content-type".to_owned(), media_type.to_owned())];
         headers.extend(self.parameters.iter().map(|(name, value)| (format!("X-Acl-{name}"), value.clone())));
-        let answer = client.ask_raw(&path, &headers, &content, self.timeout).map_err(cannot(self.doing()))?;
+        let answer = self
+            .patience()
+            .call(output, |left| client.ask_raw(&path(left), &headers, &content, left))
+            .map_err(cannot(self.doing()))?;
         if !answer.conversation.is_empty() {
             output.note(&format!(
                 "{} from {}, conversation {}",
@@ -104,9 +113,14 @@ impl Ask {
         let file = self.file_name().map(|name| (FILE_PARAMETER.to_owned(), name));
         let parameters = self.parameters.iter().cloned().chain(file);
         message.extend(parameters.map(|(name, value)| (format!("X-{name}"), json!(value))));
-        let path = format!("/v1/ask?timeout-ms={}", time::millis(self.timeout));
-        let answer = client
-            .post_and_wait(&path, &Value::Object(message), self.timeout)
+        if let Some(class) = self.class {
+            message.insert("class".to_owned(), json!(class.as_str()));
+        }
+        let message = Value::Object(message);
+        let path = |left| format!("/v1/ask?timeout-ms={}", time::millis(left));
+        let answer = self
+            .patience()
+            .call(output, |left| client.post_and_wait(&path(left), &message, left))
             .map_err(cannot(self.doing()))?;
         output.document(&answer)?;
         let act = text(&answer, "performative").to_ascii_lowercase();
@@ -117,6 +131,10 @@ impl Ask {
             }
             _ => Ok(()),
         }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.timeout, !self.no_retry)
     }
 
     fn doing(&self) -> String {

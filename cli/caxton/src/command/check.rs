@@ -1,6 +1,6 @@
 //! `caxton check`: checks a server's configuration by becoming `caxtond check`.
 
-use crate::{caxtond::Configured, failure::Failure};
+use crate::{caxtond::Configured, failure::Failure, output::Output};
 
 const EXAMPLES: &str = "\
 Nothing is started. All faults are reported at once, each with its line and column. The exit code is 0 when there is \
@@ -20,7 +20,7 @@ pub struct Check {
 
 impl Check {
     /// Becomes the checking program; returns only when that fails.
-    pub fn run(&self) -> Failure {
-        self.configured.pass_to("check")
+    pub fn run(&self, output: &Output) -> Failure {
+        self.configured.pass_to("check", output)
     }
 }

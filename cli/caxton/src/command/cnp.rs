@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::{
+    class::Class,
     client::Client,
     content,
     failure::{Exit, Failure, cannot},
@@ -49,6 +50,9 @@ pub struct Cnp {
     /// The key of the price in a bid's JSON
     #[arg(long, value_name = "KEY", default_value = "price")]
     price_key: String,
+    /// What each message to the participants is promised: volatile, acked or durable
+    #[arg(long, value_name = "CLASS", hide_possible_values = true)]
+    class: Option<Class>,
 }
 
 /// Which bid wins.
@@ -111,6 +115,9 @@ impl Cnp {
         });
         if let (Some(work), Some(keys)) = (&self.work, request.as_object_mut()) {
             keys.insert("work".to_owned(), Value::String(text_of("work", work)?));
+        }
+        if let (Some(class), Some(keys)) = (self.class, request.as_object_mut()) {
+            keys.insert("class".to_owned(), json!(class.as_str()));
         }
         Ok(request)
     }

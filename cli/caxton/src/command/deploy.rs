@@ -1,4 +1,4 @@
-//! `caxton deploy`: uploads components and starts agents from them.
+//! `caxton deploy`: uploads components and starts agents from them, or brings in new versions of agents.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +14,7 @@ use crate::{
     failure::{Exit, Failure, cannot},
     manifest::Manifest,
     output::{Format, Output},
+    revision,
     table::Table,
     time,
 };
@@ -33,9 +34,13 @@ A PATH is an agent's manifest in TOML, or a component (.wasm). A manifest has th
   mailbox_messages_max = 1024
   restarts_max = 5
 
+An agent that is there already gets a new version: it starts beside the old one, new conversations go to it when it is \
+active, and the old one finishes its own. When it does not become active, the old one stays.
+
 Examples:
   caxton deploy agents/bidder-js.toml agents/bidder-py.toml
-  caxton deploy echo.wasm
+  caxton deploy bidder.toml --canary 10
+  caxton deploy echo.wasm --new
   caxton deploy bidder.wasm --name bidder-2 --group bidders --config '{\"price\": 3}'";
 
 /// How often the state of an agent that starts is asked for.
@@ -48,6 +53,12 @@ pub struct Deploy {
     /// Manifests (.toml) and components (.wasm)
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// Refuse a name that an agent has already
+    #[arg(long, conflicts_with = "canary")]
+    new: bool,
+    /// Give the new version this share of the new conversations, until it is promoted or rolled back
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
+    canary: Option<u8>,
     /// The agent's name; else the manifest's, or the component's file name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -76,7 +87,7 @@ impl Deploy {
     /// A manifest that is not valid, a refusal of the server, an agent that failed or was not active in time.
     pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
         let manifests = self.paths.iter().map(|path| self.manifest(path)).collect::<Result<Vec<_>, _>>()?;
-        let mut table = Table::new(["NAME", "STATE", "COMPONENT"]);
+        let mut table = Table::new(["NAME", "STATE", "DEPLOYED", "COMPONENT"]);
         let deployed = manifests.iter().try_for_each(|manifest| {
             let agent = self.deploy(manifest, client, output)?;
             match output.format {
@@ -86,10 +97,16 @@ impl Deploy {
                     table.row([
                         text(&agent, "name"),
                         text(&agent, "state"),
+                        revision::outcome(&agent),
                         short_digest(&text(&agent, "component")),
                     ]);
                 }
-                Format::Wide => table.row(["name", "state", "component"].map(|key| text(&agent, key))),
+                Format::Wide => table.row([
+                    text(&agent, "name"),
+                    text(&agent, "state"),
+                    revision::outcome(&agent),
+                    text(&agent, "component"),
+                ]),
             }
             active(&agent, &manifest.name)
         });
@@ -153,9 +170,14 @@ impl Deploy {
         let stored = stored.map_err(cannot(format!("store {}", manifest.component.display())))?;
         let digest = text(&stored, "digest");
         output.note(&format!("{name}: stored {}", short_digest(&digest)));
-        let agent = client
-            .post("/v1/agents", &manifest.document(&digest))
-            .map_err(|error| exists(&doing, name, error))?;
+        let document = manifest.document(&digest);
+        let agent = if self.new {
+            client.post("/v1/agents", &document).map_err(|error| exists(&doing, name, error))?
+        } else {
+            let canary = self.canary.map(|percent| format!("?canary={percent}")).unwrap_or_default();
+            let path = format!("/v1/agents/{}{canary}", segment(name));
+            client.put_and_wait(&path, &document, self.timeout).map_err(cannot(doing))?
+        };
         self.wait(agent, name, client)
     }
 
@@ -185,13 +207,15 @@ fn config(given: &str) -> Result<Value, Failure> {
     if value.is_object() { Ok(value) } else { Err(invalid(format!("found {value}"))) }
 }
 
-/// A refusal of a deployment; where the name is taken, with the command that frees it.
+/// A refusal of a new agent; where the name is taken, with what can be done.
 fn exists(doing: &str, name: &str, error: client::Error) -> Failure {
     let mut failure = Failure::of(doing, error);
     if let Failure::Report(report) = &mut failure
         && report.exit == Exit::Conflict
     {
-        report.fix = format!("choose another name, or delete it first with `caxton delete agent {name}`");
+        report.fix = format!(
+            "leave out --new to bring in a new version, or delete it first with `caxton delete agent {name}`"
+        );
     }
     failure
 }

@@ -9,6 +9,7 @@ use crate::{
     conversation,
     failure::{Exit, Failure, cannot},
     output::{Format, Output, fields},
+    revision,
     time::{ago, now_micros},
 };
 
@@ -16,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   caxton describe agent bidder-js
   caxton describe plugin rest -o json
-  caxton describe component sha256:3f2a";
+  caxton describe component sha256:3f2a
+  caxton describe dead-letter 17";
 
 /// The arguments of `caxton describe`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +30,7 @@ pub struct Describe {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// An agent: its state, its component, its limits and its figures
+    /// An agent: its state, its component, its limits, its figures and its versions
     Agent {
         /// The agent's name
         name: String,
@@ -48,6 +50,11 @@ enum What {
         /// The component's digest, or enough of its beginning
         digest: String,
     },
+    /// A dead letter: why it reached nobody, who sent it to whom, and its content
+    DeadLetter {
+        /// The dead letter's id, as `caxton get dead-letters` lists it
+        id: String,
+    },
 }
 
 impl Describe {
@@ -63,14 +70,21 @@ impl Describe {
                 return super::conversation::show(client, output, id, conversation::listing);
             }
             What::Component { digest } => component(client, digest)?,
+            What::DeadLetter { id } => one(client, "dead-letters", id)?,
         };
         match output.format {
             Format::Json | Format::Jsonl => output.document(&document),
             Format::Name => {
-                let names = ["name", "digest"].map(|key| text(&document, key));
+                let names = ["name", "digest", "id"].map(|key| text(&document, key));
                 output.line(&names.into_iter().find(|name| !name.is_empty()).unwrap_or_default())
             }
-            Format::Table | Format::Wide => output.line(&described(&document, now_micros())),
+            Format::Table | Format::Wide => {
+                output.line(&described(&document, now_micros()))?;
+                match revision::table(&document, now_micros()) {
+                    Some(versions) => output.line("").and_then(|()| output.table(&versions)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -105,7 +119,9 @@ fn component(client: &Client, digest: &str) -> Result<Value, Failure> {
 }
 
 /// The keys that are shown first; the others follow in the order of the alphabet.
-const FIRST_KEYS: [&str; 6] = ["name", "digest", "version", "state", "code", "reason"];
+const FIRST_KEYS: [&str; 7] = ["name", "id", "digest", "version", "state", "code", "reason"];
+/// Keys that are not lines: what the document is, and what is shown as a table.
+const LEFT_OUT: [&str; 2] = ["kind", "revisions"];
 
 /// The document's keys as lines, without the null ones; times with their age.
 fn described(document: &Value, now_micros: i64) -> String {
@@ -115,7 +131,7 @@ fn described(document: &Value, now_micros: i64) -> String {
         let value = text(document, key);
         (key.clone(), age.map_or(value.clone(), |age| format!("{value} ({age} ago)")))
     };
-    let told = keys.iter().filter(|(key, value)| *key != "kind" && !value.is_null());
+    let told = keys.iter().filter(|(key, value)| !LEFT_OUT.contains(&key.as_str()) && !value.is_null());
     let mut told: Vec<(String, String)> = told.map(shown).collect();
     // The sort is stable, so equal keys of the sort keep the alphabet's order.
     told.sort_by_key(|(key, _)| FIRST_KEYS.iter().position(|first| first == key).unwrap_or(FIRST_KEYS.len()));

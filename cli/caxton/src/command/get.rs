@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{items, text};
 use crate::{
-    client::Client,
-    failure::{Failure, cannot},
+    client::{Client, segment},
+    failure::{Exit, Failure, cannot},
     output::{Format, Output},
     table::Table,
     time::{ago, now_micros},
@@ -18,6 +18,7 @@ Examples:
   caxton get agents -o wide
   caxton get plugins -o json
   caxton get dead-letters --limit 10
+  caxton get dead-letters --reason mailbox-full --agent bidder-js
   caxton delete agent $(caxton get agents -o name)";
 
 /// The arguments of `caxton get`.
@@ -30,6 +31,12 @@ pub struct Get {
     /// How many conversations or dead letters to list at most, the newest first
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Only dead letters with this reason: a code or its name
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Only dead letters to this agent
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
 }
 
 /// A kind of thing that a server lists.
@@ -72,13 +79,31 @@ impl Get {
     /// # Errors
     /// When the server cannot be asked.
     pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
-        list(self.kind, self.limit, client, output)
+        let filters = [("reason", &self.reason), ("agent", &self.agent)];
+        let mut path = self.kind.path(self.limit);
+        for (key, value) in filters {
+            let Some(value) = value else { continue };
+            if self.kind != Kind::DeadLetters {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("cannot list {} with --{key}", self.kind.plural()),
+                    "--reason and --agent choose among dead letters",
+                    "leave it out",
+                ));
+            }
+            path.push_str(&format!("&{key}={}", segment(value)));
+        }
+        list_at(&path, self.kind, client, output)
     }
 }
 
 /// Lists things of a kind.
 pub(super) fn list(kind: Kind, limit: u32, client: &Client, output: &Output) -> Result<(), Failure> {
-    let list = client.get(&kind.path(limit)).map_err(cannot(format!("list {}", kind.plural())))?;
+    list_at(&kind.path(limit), kind, client, output)
+}
+
+fn list_at(path: &str, kind: Kind, client: &Client, output: &Output) -> Result<(), Failure> {
+    let list = client.get(path).map_err(cannot(format!("list {}", kind.plural())))?;
     match output.format {
         Format::Json => output.document(&list),
         Format::Jsonl => items(&list).iter().try_for_each(|item| output.document(item)),
@@ -107,7 +132,7 @@ fn table(columns: &[Column], items: &[Value], now_micros: i64) -> Table {
 }
 
 /// `sha256:` and twelve digits: enough to tell the components of one server apart.
-pub(super) fn short_digest(digest: &str) -> String {
+pub(crate) fn short_digest(digest: &str) -> String {
     let kept = "sha256:".len() + 12;
     digest.chars().take(kept).collect()
 }
@@ -174,12 +199,13 @@ impl Kind {
                 ("AGE", Ago("started")),
             ],
             Self::DeadLetters => &[
-                ("AGE", Ago("time")),
-                ("CODE", Text("code")),
+                ("ID", Text("id")),
+                ("AGE", Ago("at")),
                 ("REASON", Text("reason")),
-                ("PERFORMATIVE", Text("performative")),
                 ("SENDER", Text("sender")),
                 ("RECEIVER", Text("receiver")),
+                ("ACT", Text("performative")),
+                ("CLASS", Text("class")),
             ],
             Self::Components => {
                 &[("DIGEST", Digest("digest")), ("BYTES", Text("bytes")), ("WORLD", Text("world"))]
@@ -199,6 +225,8 @@ impl Kind {
             ],
             Self::Plugins => &[
                 ("CODE", Text("code")),
+                ("GENERATION", Text("generation")),
+                ("RESTARTS", Text("restarts")),
                 ("ABI", Text("abi")),
                 ("DIGEST", Digest("digest")),
                 ("PATH", Text("path")),
@@ -209,10 +237,12 @@ impl Kind {
                 ("ENDED", Text("ended")),
             ],
             Self::DeadLetters => &[
-                ("ID", Text("id")),
-                ("CONVERSATION", Text("conversation-id")),
-                ("BYTES", Text("bytes")),
-                ("TRACE", Text("trace-id")),
+                ("CODE", Text("code")),
+                ("MESSAGE", Text("message")),
+                ("CONVERSATION", Text("conversation")),
+                ("DELIVERIES", Text("deliveries")),
+                ("BYTES", Text("size")),
+                ("TRACE", Text("trace")),
             ],
             Self::Components => &[("IMPORTS", Text("imports")), ("FULL DIGEST", Text("digest"))],
         }

@@ -5,11 +5,16 @@ pub mod check;
 pub mod cnp;
 pub mod completion;
 pub mod conversation;
+pub mod dead_letters;
 pub mod delete;
 pub mod deploy;
 pub mod describe;
+pub mod error;
 pub mod get;
+mod lines;
 pub mod plugin;
+pub mod reload;
+pub mod revise;
 pub mod send;
 pub mod serve;
 pub mod status;
@@ -32,9 +37,10 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let server = arguments.global.server.as_str();
     let client = || Client::new(server).map_err(cannot(format!("call `{server}`")));
     match arguments.command {
-        Command::Serve(serve) => Err(serve.run()),
-        Command::Check(check) => Err(check.run()),
-        Command::Plugin(plugin) => Err(plugin.run(output)),
+        Command::Serve(serve) => Err(serve.run(output)),
+        Command::Check(check) => Err(check.run(output)),
+        Command::Plugin(plugin) => plugin.run(client, output),
+        Command::Error(error) => error.run(output),
         Command::Completion(completion) => completion.run(),
         Command::Deploy(deploy) => deploy.run(&client()?, output),
         Command::Get(get) => get.run(&client()?, output),
@@ -44,6 +50,11 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Cnp(cnp) => cnp.run(&client()?, output),
         Command::Conversation(conversation) => conversation.run(&client()?, output),
         Command::Delete(delete) => delete.run(&client()?, output),
+        Command::Promote(promote) => promote.run(&client()?, output),
+        Command::Rollback(rollback) => rollback.run(&client()?, output),
+        Command::Requeue(requeue) => requeue.run(&client()?, output),
+        Command::Purge(purge) => purge.run(&client()?, output),
+        Command::Reload => reload::run(&client()?, output),
         Command::Status => status::run(&client()?, output),
         Command::Version => version::run(&client()?, output),
     }

@@ -1,6 +1,6 @@
 //! `caxton serve`: runs a server by becoming `caxtond`.
 
-use crate::{caxtond::Configured, failure::Failure};
+use crate::{caxtond::Configured, failure::Failure, output::Output};
 
 const EXAMPLES: &str = "\
 The server runs in the foreground until it gets SIGINT or SIGTERM, then it drains and stops. Its program, `caxtond`, is \
@@ -20,7 +20,7 @@ pub struct Serve {
 
 impl Serve {
     /// Becomes the server; returns only when that fails.
-    pub fn run(&self) -> Failure {
-        self.configured.pass_to("serve")
+    pub fn run(&self, output: &Output) -> Failure {
+        self.configured.pass_to("serve", output)
     }
 }

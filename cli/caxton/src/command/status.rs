@@ -9,8 +9,8 @@ use crate::{
 
 /// The help's second part.
 pub const EXAMPLES: &str = "\
-Every message that the server accepted was delivered, expired, became a dead letter, or is on its way. The exit code is \
-1 when that sum does not hold.
+Every message that the server accepted was delivered, expired, became a dead letter, was dropped (volatile, when the \
+server ended), or is on its way. The exit code is 1 when that sum does not hold, for all messages and for each class.
 
 Examples:
   caxton status

@@ -93,9 +93,11 @@ fn json_gives_the_whole_message_and_still_tells_a_failure() {
 
 #[test]
 fn sent_message_carries_every_option() {
-    let accepted = json!({"kind": "caxton.accepted/v1", "id": "1", "conversation-id": "7", "receiver": ["a@caxton", "b@caxton"]});
+    let accepted = json!({"kind": "caxton.accepted/v1", "id": "1", "conversation-id": "7", "receiver": ["a@caxton", "b@caxton"],
+        "class": "acked"});
     let server = Server::new().answers("POST /v1/messages", 202, accepted);
     let (ran, seen) = server.run(&[
+        "--quiet",
         "send",
         "a",
         "b",
@@ -119,17 +121,22 @@ fn sent_message_carries_every_option() {
         "o",
         "--param",
         "X-a=b",
+        "--class",
+        "acked",
+        "--id",
+        "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
     ]);
     insta::assert_snapshot!(ran.stdout, @"
     message:       1
     conversation:  7
     receiver:      a@caxton,b@caxton
+    class:         acked
     ");
     assert_eq!(
         seen[0].json(),
         json!({"performative": "query-if", "receiver": ["a", "b"], "content": "x", "protocol": "fipa-query",
             "conversation-id": "7", "reply-by": "+2s", "reply-with": "r", "in-reply-to": "q", "language": "json",
-            "ontology": "o", "X-a": "b"})
+            "ontology": "o", "X-a": "b", "class": "acked", "id": "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"})
     );
 }
 
@@ -160,6 +167,68 @@ fn message_that_only_some_receivers_got_is_a_failure() {
     let ran = Server::new().answers("POST /v1/messages", 202, accepted).run(&["send", "a", "b"]).0;
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("`b@caxton`: mailbox-full"), "{}", ran.stderr);
+}
+
+/// A server that is full for the first call of `line`, and says to come back at once.
+fn full_at_first(line: &'static str) -> Server {
+    let problem =
+        json!({"code": "CX0301", "title": "mailbox-full", "status": 429, "detail": "the mailbox is full"});
+    Server::new().answers_raw(line, 429, "retry-after: 0\r\n", problem.to_string().into_bytes())
+}
+
+#[test]
+fn server_that_is_full_is_asked_again() {
+    let accepted = json!({"id": "1", "conversation-id": "7", "receiver": ["a@caxton"], "class": "volatile"});
+    let (ran, seen) =
+        full_at_first("POST /v1/messages").answers("POST /v1/messages", 202, accepted).run(&["send", "a"]);
+    assert_eq!((ran.code, seen.len()), (Some(0), 2), "{}", ran.stderr);
+    assert_eq!(ran.stderr, "the mailbox is full: trying again\n");
+}
+
+#[test]
+fn server_that_is_full_is_asked_once_with_no_retry_and_not_beyond_the_time() {
+    for arguments in [&["--no-retry"][..], &["--timeout", "20ms"]] {
+        let (ran, seen) = full_at_first("POST /v1/messages").run(&[&["send", "a"], arguments].concat());
+        assert_eq!((ran.code, seen.len()), (Some(1), 1), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("[CX0301]"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn question_is_asked_again_with_the_time_that_is_left() {
+    let seen = full_at_first(ASK).run(&["ask", "echo", "hello"]).1;
+    let left: u64 = seen[1].line.rsplit_once("timeout-ms=").unwrap().1.parse().unwrap();
+    assert!(seen[0].line == ASK && left < 30_000 && left > 20_000, "{left}");
+}
+
+#[test]
+fn question_has_its_class_in_both_forms() {
+    let raw = "POST /v1/agents/echo/ask?performative=request&timeout-ms=30000&class=durable";
+    let server = Server::new().answers_raw(raw, 200, ANSWERED, b"ok".to_vec());
+    assert_eq!(server.run(&["ask", "echo", "hi", "--class", "durable"]).0.code, Some(0));
+    let answer = json!({"performative": "inform", "content": "ok"});
+    let server = Server::new().answers("POST /v1/ask?timeout-ms=30000", 200, answer);
+    let (_, seen) = server.run(&["ask", "echo", "hi", "--class", "acked", "-o", "json"]);
+    assert_eq!(seen[0].json()["class"], "acked");
+}
+
+#[test]
+fn contract_net_has_its_class() {
+    let net =
+        json!({"conversation-id": "7", "bids": [], "winner": "a", "result": "", "outcome": "completed"});
+    let server = Server::new().answers("POST /v1/contract-nets", 200, net);
+    let (_, seen) = server.run(&["cnp", "a", "--task", "count", "--class", "durable"]);
+    assert_eq!(seen[0].json()["class"], "durable");
+}
+
+#[test]
+fn message_that_was_accepted_before_is_no_failure() {
+    let accepted = json!({"id": "1", "conversation-id": "7", "receiver": ["a@caxton"], "class": "durable", "duplicate": true});
+    let ran = Server::new().answers("POST /v1/messages", 200, accepted).run(&["send", "a"]).0;
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "it was accepted before and is not delivered twice\n")
+    );
 }
 
 #[test]

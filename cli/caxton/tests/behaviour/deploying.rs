@@ -31,13 +31,13 @@ fn agent(state: &str) -> Value {
 fn manifest_is_deployed_and_its_start_waited_for() {
     let (_folder, manifest) = folder("groups = [\"g\"]\n[config]\ndepth = 3\n");
     let server = stored()
-        .answers("POST /v1/agents", 200, agent("starting"))
+        .answers("PUT /v1/agents/echo", 200, agent("starting"))
         .answers("GET /v1/agents/echo", 200, agent("starting"))
         .answers("GET /v1/agents/echo", 200, agent("active"));
     let (ran, seen) = server.run(&["deploy", manifest.to_str().unwrap()]);
     insta::assert_snapshot!(ran.stdout, @"
-    NAME         STATE   COMPONENT
-    echo@caxton  active  sha256:001122334455
+    NAME         STATE   DEPLOYED  COMPONENT
+    echo@caxton  active  created   sha256:001122334455
     ");
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "echo: stored sha256:001122334455\n"));
     assert_eq!(seen[0].body, b"\0asm");
@@ -53,7 +53,7 @@ fn manifest_is_deployed_and_its_start_waited_for() {
 fn component_is_deployed_under_its_files_name_with_options() {
     let (folder, _) = folder("");
     let component = folder.path().join("a.wasm");
-    let server = stored().answers("POST /v1/agents", 200, agent("active"));
+    let server = stored().answers("PUT /v1/agents/a", 200, agent("active"));
     let arguments = [
         "deploy",
         component.to_str().unwrap(),
@@ -78,7 +78,7 @@ fn component_is_deployed_under_its_files_name_with_options() {
 #[test]
 fn manifest_can_be_deployed_under_another_name() {
     let (_folder, manifest) = folder("");
-    let server = stored().answers("POST /v1/agents", 200, agent("active"));
+    let server = stored().answers("PUT /v1/agents/second", 200, agent("active"));
     let (_, seen) = server.run(&["deploy", manifest.to_str().unwrap(), "--name", "second"]);
     assert_eq!(seen[1].json()["name"], "second");
 }
@@ -95,7 +95,8 @@ fn agent_that_fails_to_start_is_1_with_its_reason() {
     let mut failed = agent("failed");
     failed["code"] = json!("CX0422");
     failed["reason"] = json!("init returned: no price");
-    let ran = stored().answers("POST /v1/agents", 200, failed).run(&["deploy", manifest.to_str().unwrap()]).0;
+    let ran =
+        stored().answers("PUT /v1/agents/echo", 200, failed).run(&["deploy", manifest.to_str().unwrap()]).0;
     assert_eq!(ran.code, Some(1));
     assert!(
         ran.stderr.contains("error: agent `echo` is failed [CX0422]\n  why: init returned: no price\n"),
@@ -107,7 +108,7 @@ fn agent_that_fails_to_start_is_1_with_its_reason() {
 #[test]
 fn agent_that_goes_on_starting_is_8() {
     let (_folder, manifest) = folder("");
-    let server = stored().answers("POST /v1/agents", 200, agent("starting")).answers(
+    let server = stored().answers("PUT /v1/agents/echo", 200, agent("starting")).answers(
         "GET /v1/agents/echo",
         200,
         agent("starting"),
@@ -120,9 +121,82 @@ fn agent_that_goes_on_starting_is_8() {
 fn taken_name_is_6_and_the_fix_frees_it() {
     let (_folder, manifest) = folder("");
     let server = stored().refuses("POST /v1/agents", 409, "CX0420", "an agent `echo@caxton` exists");
-    let ran = server.run(&["deploy", manifest.to_str().unwrap()]).0;
+    let ran = server.run(&["deploy", manifest.to_str().unwrap(), "--new"]).0;
     assert_eq!(ran.code, Some(6));
-    assert!(ran.stderr.contains("caxton delete agent echo"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("leave out --new") && ran.stderr.contains("caxton delete agent echo"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// An agent with these versions: state and share, oldest first.
+fn versions(of: &[(&str, u64)]) -> Value {
+    let version = |(number, (state, share)): (u64, &(&str, u64))| {
+        json!({"number": number, "state": state, "share": share, "component": "sha256:00112233445566778899",
+            "conversations": 0, "mailbox": 0, "since": null})
+    };
+    let mut agent = agent("active");
+    agent["revisions"] = (1..).zip(of).map(version).collect();
+    agent
+}
+
+#[test]
+fn deployment_says_what_it_came_to() {
+    for (of, expected) in [
+        (&[("active", 100)][..], "created"),
+        (&[("draining", 0), ("active", 100)], "version 2 active"),
+        (&[("active", 90), ("canary", 10)], "version 2 canary 10 %"),
+    ] {
+        let (_folder, manifest) = folder("");
+        let server = stored().answers("PUT /v1/agents/echo", 200, versions(of));
+        let ran = server.run(&["deploy", manifest.to_str().unwrap()]).0;
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stdout.contains(&format!("active  {expected}  ")), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn canary_gets_its_share() {
+    let (_folder, manifest) = folder("");
+    let line = "PUT /v1/agents/echo?canary=10";
+    let server = stored().answers(line, 200, versions(&[("active", 90), ("canary", 10)]));
+    let (ran, seen) = server.run(&["deploy", manifest.to_str().unwrap(), "--canary", "10", "-o", "json"]);
+    assert_eq!((ran.code, seen[1].line.as_str()), (Some(0), line), "{}", ran.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["revisions"][1]["share"], 10);
+    for percent in ["0", "100", "x"] {
+        let ran = Ran::of(program("").args(["deploy", "a.toml", "--canary", percent]).output().unwrap());
+        assert_eq!(ran.code, Some(2), "{percent}");
+    }
+}
+
+#[test]
+fn version_that_does_not_start_is_1_and_the_server_says_so() {
+    let (_folder, manifest) = folder("");
+    let why = "version 2 of `echo@caxton`: init returned: no price; version 1 goes on";
+    let server = stored().refuses("PUT /v1/agents/echo", 422, "CX0422", why);
+    let ran = server.run(&["deploy", manifest.to_str().unwrap()]).0;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains(&format!("[CX0422]\n  why: {why}\n")), "{}", ran.stderr);
+}
+
+#[test]
+fn promotion_and_rollback_say_what_serves() {
+    let server = Server::new()
+        .answers("POST /v1/agents/echo/promote", 200, versions(&[("draining", 0), ("active", 100)]))
+        .answers("POST /v1/agents/echo/rollback", 200, versions(&[("active", 100), ("draining", 0)]));
+    let address = server.address();
+    server.start();
+    let run = |verb: &str| Ran::of(program(&address).args([verb, "echo"]).output().unwrap()).stdout;
+    assert_eq!(run("promote"), "agent echo@caxton: version 2 active\n");
+    assert_eq!(run("rollback"), "agent echo@caxton: version 1 active\n");
+}
+
+#[test]
+fn rollback_without_a_version_before_is_6() {
+    let server =
+        Server::new().refuses("POST /v1/agents/echo/rollback", 409, "CX0427", "there is no version before");
+    assert_eq!(server.run(&["rollback", "echo"]).0.code, Some(6));
 }
 
 #[test]

@@ -87,6 +87,49 @@ fn wrong_command_line_is_2() {
 }
 
 #[test]
+fn wrong_command_line_is_one_json_object_where_json_was_asked_for() {
+    for (arguments, message, fix) in [
+        (
+            &["get", "agnets", "-o", "json"][..],
+            "invalid value 'agnets' for '<KIND>'",
+            "a similar value exists: 'agents'",
+        ),
+        (
+            &["send", "--output=jsonl"],
+            "the following required arguments were not provided: <AGENT>...",
+            "call it as `caxton send",
+        ),
+        (&["-ojson", "frobnicate"], "unrecognized subcommand 'frobnicate'", "call it as `caxton"),
+    ] {
+        let ran = Ran::of(program("http://127.0.0.1:1").args(arguments).output().unwrap());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        let document: Value = serde_json::from_str(&ran.stderr).unwrap();
+        let error = &document["error"];
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+        assert!(error["fix"].as_str().unwrap().starts_with(fix), "{error}");
+        assert_eq!(error["code"], Value::Null);
+    }
+}
+
+#[test]
+fn every_error_has_the_same_short_form_in_json() {
+    let of = |ran: Ran| serde_json::from_str::<Value>(&ran.stderr).unwrap()["error"].clone();
+    assert_eq!(
+        of(describe(404, "CX0421", &["-o", "json"])),
+        serde_json::json!({"code": "CX0421", "message": "cannot describe `ecko`: nobody is called `ecko@caxton`",
+            "fix": "do the other thing"})
+    );
+    let ran = Ran::of(program("http://127.0.0.1:1").args(["status", "-o", "json"]).output().unwrap());
+    assert!(of(ran)["fix"].as_str().unwrap().starts_with("start one with `caxton serve"));
+}
+
+#[test]
+fn help_is_no_error_also_with_json() {
+    let ran = Ran::of(program("").args(["-o", "json", "--help"]).output().unwrap());
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn unknown_act_names_the_nearest() {
     let ran = Ran::of(program("").args(["send", "echo", "-p", "reqest"]).output().unwrap());
     assert_eq!(ran.code, Some(2));

@@ -106,6 +106,24 @@ fn describes_an_agent() {
 }
 
 #[test]
+fn describes_an_agents_versions_in_a_table() {
+    let mut agent = agents()["items"][0].clone();
+    let version = |number: u64, state: &str, share: u64| {
+        json!({"number": number, "state": state, "share": share, "conversations": 3, "mailbox": 1, "since": null,
+            "component": "sha256:00112233445566"})
+    };
+    agent["revisions"] = json!([version(1, "active", 90), version(2, "canary", 10)]);
+    let ran = Server::new().answers("GET /v1/agents/echo", 200, agent).run(&["describe", "agent", "echo"]).0;
+    let (_, table) = ran.stdout.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(table, @"
+    VERSION  STATE   SHARE  CONVERSATIONS  MAILBOX  AGE  COMPONENT
+    1        active  90 %   3              1        -    sha256:001122334455
+    2        canary  10 %   3              1        -    sha256:001122334455
+    ");
+    assert!(!ran.stdout.contains("revisions"), "{}", ran.stdout);
+}
+
+#[test]
 fn describes_a_component_by_the_beginning_of_its_digest() {
     let item =
         |digest: &str| json!({"kind": "caxton.component/v1", "digest": digest, "bytes": 5, "world": "agent"});
@@ -181,7 +199,9 @@ fn status_shows_the_sum_and_fails_when_it_does_not_hold() {
     let run = |delivered| Server::new().answers("GET /v1/status", 200, status(delivered)).run(&["status"]).0;
     let holds = run(95);
     assert!(
-        holds.stdout.contains("accepted 99 = delivered 95 + expired 1 + dead-lettered 2 + in flight 1\n")
+        holds
+            .stdout
+            .contains("accepted 99 = delivered 95 + expired 1 + dead-lettered 2 + dropped 0 + in flight 1\n")
     );
     assert_eq!(holds.code, Some(0));
     let lost = run(94);

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod asking;
+mod dead_letters;
 mod deploying;
 mod failing;
+mod lines;
 mod looking;
 mod passing_on;
+mod reloading;
 mod server;

@@ -26,6 +26,8 @@ fn arguments_output_and_exit_code_are_passed_on() {
         (&["serve", "-f", "c.toml"][..], "serve -f c.toml\n"),
         (&["check", "-f", "c.toml"], "check -f c.toml\n"),
         (&["check", "-f", "c.toml", "--set", "a=1", "--set", "b=2"], "check -f c.toml --set a=1 --set b=2\n"),
+        (&["check", "-f", "c.toml", "-o", "json"], "check -f c.toml -o json\n"),
+        (&["serve", "-f", "c.toml", "-o", "jsonl"], "serve -f c.toml -o json\n"),
         (&["plugin", "inspect", "x.so"], "plugin inspect x.so\n"),
         (&["plugin", "inspect", "x.so", "-o", "json"], "plugin inspect x.so -o json\n"),
     ] {
@@ -39,4 +41,13 @@ fn missing_program_is_told_with_where_it_was_looked_for() {
     let ran = run(false, &["serve", "-f", "c.toml"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("neither next to this program nor on PATH"), "{}", ran.stderr);
+}
+
+#[test]
+fn missing_program_is_json_too_where_json_was_asked_for() {
+    let ran = run(false, &["check", "-f", "c.toml", "-o", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert!(
+        document["error"]["message"].as_str().unwrap().contains("neither next to this program nor on PATH")
+    );
 }

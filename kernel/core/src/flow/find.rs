@@ -1,14 +1,14 @@
 //! Finds the places of messages: follows routes, makes copies, and reserves room in mailboxes.
 
-use std::sync::RwLockReadGuard;
-
-use caxton_abi::{Code, Envelope};
+use caxton_abi::{Code, Envelope, Header};
 
 use super::{Flow, Place, Placed};
+use crate::sync::RwLockReadGuard;
 use crate::{
     bus::Bus,
     forwarding::{Mode, Route, Slot, Table, Target},
     names::Names,
+    store::is_recovered,
     sync::{lock, read},
     time::Time,
 };
@@ -52,6 +52,11 @@ impl<'a> Finder<'a> {
         self.found
     }
 
+    /// The full name of an address.
+    pub(super) fn name(&self, address: u32) -> Option<&str> {
+        self.names.name(address)
+    }
+
     /// When the only thing found since `start` cannot be placed: takes it out and says why.
     pub(super) fn take_single_dead(&mut self, start: usize) -> Option<Code> {
         match self.found.get(start..) {
@@ -77,17 +82,29 @@ impl<'a> Finder<'a> {
         }
         let place = match target {
             Some(Target::Route(route)) => return self.follow(&route, envelope, monitored, depth),
-            Some(Target::Agent(cell)) => placed(Slot::of_agent(&cell, &envelope)),
-            Some(Target::Outlet(outlet)) => placed(Slot::of_outlet(&outlet, &envelope)),
-            None => self.unknown(envelope.head.receiver),
+            Some(Target::Agent(cell)) => {
+                let slot = Slot::of_agent(&cell, &envelope);
+                if matches!(slot, Err(Code::MAILBOX_FULL)) {
+                    lock(&cell.desk).mailbox.mark_full(&self.bus.lookup.full);
+                }
+                placed(slot)
+            }
+            Some(Target::Outlet(outlet)) => {
+                let slot = Slot::of_outlet(&outlet, &envelope);
+                if matches!(slot, Err(Code::MAILBOX_FULL)) {
+                    lock(&outlet.desk).mailbox.mark_full(&self.bus.lookup.full);
+                }
+                placed(slot)
+            }
+            None => self.unknown(&envelope.head),
         };
         self.found.push(Placed { envelope, monitored, place });
     }
 
-    fn unknown(&self, address: u32) -> Place {
+    fn unknown(&self, head: &Header) -> Place {
         match () {
-            () if self.names.name(address).is_none() => Place::Dead(Code::UNKNOWN_RECEIVER),
-            () if !self.pending_has_room => Place::Dead(Code::PENDING_FULL),
+            () if self.names.name(head.receiver).is_none() => Place::Dead(Code::UNKNOWN_RECEIVER),
+            () if !self.pending_has_room && !is_recovered(head) => Place::Dead(Code::PENDING_FULL),
             () => Place::Unknown,
         }
     }

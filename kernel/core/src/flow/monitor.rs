@@ -1,6 +1,8 @@
 //! Protocol ports: what they see, and how their verdicts and wishes are carried out.
+//!
+//! While a port is held (`hold`), what it would see waits in order instead.
 
-use std::collections::{BTreeMap, HashMap};
+use {std::collections::BTreeMap, std::collections::HashMap, std::sync::Arc};
 
 use caxton_abi::{
     Code, Envelope, EventName, Header, Signal, Uid,
@@ -8,7 +10,8 @@ use caxton_abi::{
     std_types::RVec,
 };
 
-use super::{Flow, Place, Placed, Step};
+use super::{Flow, Place, Placed, Step, hold::Holds};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::{
     port::ProtocolRef,
     signal,
@@ -25,24 +28,52 @@ const TIMER_RETRY_MS: u64 = 1_000;
 pub(crate) struct Watch {
     port_of: HashMap<u32, u32>,
     ports: BTreeMap<u32, Port>,
+    /// What waits at ports that are held.
+    pub(crate) holds: Holds,
 }
 
 #[derive(Default)]
 struct Port {
     protocol: Option<ProtocolRef>,
-    /// Timers that became due while the port was suspended.
-    held: Vec<u64>,
+    /// Timers that became due while the port was suspended or held.
+    timers: Vec<u64>,
+    /// Calls under way.
+    calls: Arc<AtomicUsize>,
+}
+
+/// A call of a protocol; counted while it lives.
+struct Call {
+    protocol: ProtocolRef,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.calls.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Watch {
-    /// Sets or suspends a port; returns the timers that it missed.
+    /// Sets or suspends a port; returns the timers that it missed, unless it is held.
     pub(crate) fn set(&mut self, port: u32, protocol: Option<ProtocolRef>, symbols: &[u32]) -> Vec<u64> {
+        if protocol.is_some() {
+            self.port_of.retain(|_, watcher| *watcher != port);
+        }
         for symbol in symbols {
             self.port_of.insert(*symbol, port);
         }
-        let slot = self.ports.entry(port).or_default();
-        slot.protocol = protocol;
-        if slot.protocol.is_some() { std::mem::take(&mut slot.held) } else { Vec::new() }
+        self.ports.entry(port).or_default().protocol = protocol;
+        self.holds.exchange(port);
+        self.missed_timers(port)
+    }
+
+    /// The timers that a port missed, when it can take them now.
+    pub(super) fn missed_timers(&mut self, port: u32) -> Vec<u64> {
+        let takes = !self.holds.is_held(port);
+        match self.ports.get_mut(&port) {
+            Some(slot) if takes && slot.protocol.is_some() => std::mem::take(&mut slot.timers),
+            _ => Vec::new(),
+        }
     }
 
     pub(crate) fn port_of(&self, symbol: u32) -> Option<u32> {
@@ -54,34 +85,61 @@ impl Watch {
         present.filter_map(|(id, port)| Some((*id, port.protocol.clone()?))).collect()
     }
 
-    fn protocol(&self, port: u32) -> Option<ProtocolRef> {
-        self.ports.get(&port).and_then(|port| port.protocol.clone())
+    /// True when no call of the port is under way.
+    pub(crate) fn is_quiet(&self, port: u32) -> bool {
+        self.ports.get(&port).is_none_or(|port| port.calls.load(Ordering::Acquire) == 0)
+    }
+
+    /// The messages that each port is to see, with the call begun.
+    fn calls_for(&self, batch: &[Placed]) -> Vec<(u32, Vec<usize>, Option<Call>)> {
+        let mut by_port = BTreeMap::<u32, Vec<usize>>::new();
+        for (index, placed) in batch.iter().enumerate() {
+            if let Some(port) = observer(self, placed) {
+                by_port.entry(port).or_default().push(index);
+            }
+        }
+        by_port.into_iter().map(|(port, indices)| (port, indices, self.call(port))).collect()
+    }
+
+    /// Begins a call. The caller holds the lock under which a port is held, so that none begins afterwards.
+    fn call(&self, port: u32) -> Option<Call> {
+        let port = self.ports.get(&port)?;
+        let protocol = port.protocol.clone()?;
+        port.calls.fetch_add(1, Ordering::AcqRel);
+        Some(Call { protocol, calls: Arc::clone(&port.calls) })
     }
 }
 
 impl Flow<'_> {
-    /// Shows messages to their protocols and applies the verdicts.
-    pub(super) fn observe(&mut self, batch: &mut [Placed]) {
-        let mut by_port = BTreeMap::<u32, Vec<usize>>::new();
-        let watch = read(&self.bus.watch);
-        for (index, placed) in batch.iter().enumerate() {
-            let skips = placed.monitored || matches!(placed.place, Place::Unknown | Place::Expired);
-            if let (false, Some(port)) = (skips, watch.port_of(placed.envelope.head.protocol)) {
-                by_port.entry(port).or_default().push(index);
-            }
-        }
-        drop(watch);
-        for (port, indices) in by_port {
-            self.observe_by(port, &indices, batch);
+    /// Shows messages to their protocols and applies the verdicts. What a held port would see is taken out and waits.
+    pub(super) fn observe(&mut self, batch: &mut Vec<Placed>) {
+        for (port, indices, call) in self.begin_calls(batch) {
+            self.observe_by(port, call, &indices, batch);
         }
     }
 
-    fn observe_by(&mut self, port: u32, indices: &[usize], batch: &mut [Placed]) {
+    /// The messages that each port is to see, with the call begun, so that no port is held in between.
+    fn begin_calls(&self, batch: &mut Vec<Placed>) -> Vec<(u32, Vec<usize>, Option<Call>)> {
+        let watch = read(&self.bus.watch);
+        if watch.holds.none() {
+            return watch.calls_for(batch);
+        }
+        drop(watch);
+        let moves = self.bus.ledger.open();
+        let mut watch = write(&self.bus.watch);
+        let left = self.hold_back(&moves, &mut watch, batch);
+        let calls = watch.calls_for(batch);
+        drop(watch);
+        drop(left);
+        calls
+    }
+
+    fn observe_by(&mut self, port: u32, call: Option<Call>, indices: &[usize], batch: &mut [Placed]) {
         let messages = indices.iter().filter_map(|index| batch.get(*index));
         let observations: Vec<_> = messages
             .map(|placed| observation(observed::MESSAGE, placed.envelope.clone(), Code::NONE))
             .collect();
-        let actions = self.ask(port, &observations);
+        let actions = self.call(call, &observations);
         for index in indices {
             if let Some(placed) = batch.get_mut(*index) {
                 placed.monitored = true;
@@ -100,12 +158,31 @@ impl Flow<'_> {
         }
     }
 
-    /// Calls a port; `Err` when it is suspended or errs.
+    /// Tells a port something that is not about a message of its own: `Err` when it is suspended or errs. A held one is
+    /// told later.
     pub(super) fn ask(&mut self, port: u32, batch: &[Observation]) -> Result<Vec<Action>, Code> {
-        let protocol = read(&self.bus.watch).protocol(port).ok_or(Code::PLUGIN_UNAVAILABLE)?;
+        let watch = read(&self.bus.watch);
+        if !watch.holds.stops(port, self.passing) {
+            let call = watch.call(port);
+            drop(watch);
+            return self.call(call, batch);
+        }
+        drop(watch);
+        let mut watch = write(&self.bus.watch);
+        if watch.holds.stops(port, self.passing) {
+            return self.tell_later(&mut watch, port, batch).map(|()| Vec::new());
+        }
+        let call = watch.call(port);
+        drop(watch);
+        self.call(call, batch)
+    }
+
+    /// Makes a call that began; `Err` when the port is suspended or errs.
+    fn call(&mut self, call: Option<Call>, batch: &[Observation]) -> Result<Vec<Action>, Code> {
+        let call = call.ok_or(Code::PLUGIN_UNAVAILABLE)?;
         self.record();
         let mut actions = Vec::new();
-        protocol.observe(batch, self.now.millis(), &mut actions)?;
+        call.protocol.observe(batch, self.now.millis(), &mut actions)?;
         Ok(actions)
     }
 
@@ -153,6 +230,7 @@ impl Flow<'_> {
 
     fn session(&mut self, name: EventName, action: Action) {
         let head = &action.envelope.head;
+        self.note_end(&action);
         let trace = if head.trace.trace.is_none() {
             caxton_abi::TraceContext { trace: head.conversation, ..head.trace }
         } else {
@@ -176,17 +254,20 @@ impl Flow<'_> {
         }
     }
 
-    /// Wakes a protocol; a suspended one gets its timers when it comes back, one that errs a little later.
+    /// Wakes a protocol; a suspended or held one gets its timers when it comes back, one that errs a little later.
     pub(super) fn protocol_timers(&mut self, port: u32, tokens: Vec<u64>) {
-        let Some(protocol) = read(&self.bus.watch).protocol(port) else {
-            if let Some(port) = write(&self.bus.watch).ports.get_mut(&port) {
-                port.held.extend(tokens);
+        let mut watch = write(&self.bus.watch);
+        let held = watch.holds.stops(port, self.passing);
+        let Some(call) = (if held { None } else { watch.call(port) }) else {
+            if let Some(port) = watch.ports.get_mut(&port) {
+                port.timers.extend(tokens);
             }
             return;
         };
+        drop(watch);
         self.record();
         let mut actions = Vec::new();
-        if protocol.timers(&tokens, self.now.millis(), &mut actions).is_err() {
+        if call.protocol.timers(&tokens, self.now.millis(), &mut actions).is_err() {
             let at = self.now.plus_millis(TIMER_RETRY_MS);
             let mut timers = lock(&self.bus.timers);
             for token in tokens {
@@ -194,10 +275,17 @@ impl Flow<'_> {
             }
             return;
         }
+        drop(call);
         for action in actions {
             self.act(port, action);
         }
     }
+}
+
+/// The port that is to see a message before it goes where it is placed.
+pub(super) fn observer(watch: &Watch, placed: &Placed) -> Option<u32> {
+    let skips = placed.monitored || matches!(placed.place, Place::Unknown | Place::Retry(_) | Place::Expired);
+    if skips { None } else { watch.port_of(placed.envelope.head.protocol) }
 }
 
 pub(super) fn observation(kind: u8, envelope: Envelope, code: Code) -> Observation {

@@ -1,17 +1,20 @@
-//! Lets accepted messages become what their place says: put, parked, expired or dead. And empties outlets.
+//! Lets accepted messages become what their place says: put, parked, expired, dead, or kept to be tried again.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
-use caxton_abi::{Code, Envelope, EventName, Uid, flags};
+use caxton_abi::{Code, Envelope, EventName, Uid, class};
 
-use super::{Flow, Notice, Place, Placed, find::Finder};
+use super::{Flow, Place, Placed, end::Tell, find::Finder};
+use crate::sync::Ordering;
 use crate::{
     accounting::Moves,
-    dead_letter::DeadLetter,
     forwarding::{Filled, Slot},
-    outlet::Outlet,
     pending::Parked,
+    schedule::placed,
+    store::{Change, is_recovered, needs_count},
     sync::{lock, read},
+    tally::Tally,
+    tickets::Held,
     timer::Key,
 };
 
@@ -39,7 +42,7 @@ impl Flow<'_> {
             }
             let Placed { envelope, monitored, place } = placed;
             match place {
-                Place::Slot(slot) => self.fill(&moves, slot, envelope),
+                Place::Slot(slot) => self.fill(&moves, slot, Parked { envelope, monitored }),
                 Place::Unknown => {
                     let parked = Parked { envelope, monitored };
                     if let Err(parked) = self.park(&moves, parked) {
@@ -47,7 +50,12 @@ impl Flow<'_> {
                         became_known.push(Placed { envelope, monitored, place: Place::Unknown });
                     }
                 }
-                Place::Dead(code) => self.bury(&moves, envelope, code, Tell::Yes),
+                Place::Dead(code) => {
+                    // A protocol that erred has not seen the message.
+                    let monitored = monitored && code != Code::PLUGIN_UNAVAILABLE;
+                    self.give_up(&moves, Parked { envelope, monitored }, code);
+                }
+                Place::Retry(code) => self.try_later(&moves, Parked { envelope, monitored }, code),
                 Place::Withheld(code) => self.bury(&moves, envelope, code, Tell::No),
                 Place::Expired => self.expire(&moves, envelope),
             }
@@ -65,31 +73,90 @@ impl Flow<'_> {
             finder.find(placed.envelope, placed.monitored, 0);
         }
         let found = finder.finish();
-        self.accept_copies(&known, &found);
-        found
+        self.accept_copies(&known, found)
     }
 
-    /// Counts the copies that a route made of messages which were accepted before.
-    pub(super) fn accept_copies(&mut self, known: &HashSet<Uid>, found: &[Placed]) {
-        let copies = found.iter().filter(|placed| !known.contains(&placed.envelope.head.id));
-        let copies: Vec<_> = copies.map(|placed| &placed.envelope).collect();
-        if !copies.is_empty() {
-            self.bus.ledger.open().accept(copies.len() as u64);
-            copies.into_iter().for_each(|copy| self.tell_accepted(copy));
+    /// Counts the copies that a route made of messages which were accepted before, and returns what can be placed now.
+    /// Durable copies are placed when they are on disk, and with them what they are copies of: it may not end before.
+    pub(super) fn accept_copies(&mut self, known: &HashSet<Uid>, mut found: Vec<Placed>) -> Vec<Placed> {
+        let is_new = |placed: &Placed| !known.contains(&placed.envelope.head.id);
+        let is_durable = |placed: &Placed| placed.envelope.head.class == class::DURABLE;
+        let is_dead = |placed: &Placed| matches!(placed.place, Place::Dead(_));
+        let (mut new, mut to_keep) = (Tally::default(), false);
+        for placed in found.iter_mut().filter(|placed| is_new(placed)) {
+            if is_durable(placed) {
+                let head = &mut placed.envelope.head;
+                head.stored = self.bus.tickets.number();
+                // A copy of a recovered message was not accepted before, so it obeys the bounds.
+                head.deliveries = u8::from(!needs_count(head));
+                to_keep |= !is_dead(placed);
+            }
+            new.put(&placed.envelope);
         }
+        if new == Tally::default() {
+            return found;
+        }
+        self.bus.ledger.open().accept(new);
+        found.iter().filter(|placed| is_new(placed)).for_each(|copy| self.tell_accepted(&copy.envelope));
+        if !to_keep {
+            return found;
+        }
+        // Copies that end here are never kept, so that a crash does not multiply them.
+        let waits = |placed: &Placed| is_durable(placed) && !(is_new(placed) && is_dead(placed));
+        let (durable, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(waits);
+        // The one that keeps its number is written again too, because it has another receiver now.
+        let mut keep: Vec<_> =
+            durable.iter().map(|placed| Change::Keep(Box::new(placed.envelope.clone()))).collect();
+        // Such a message was accepted before: a store that repairs itself must not take it for a mere addition.
+        keep.extend(durable.iter().filter(|placed| !is_new(placed)).map(|placed| Change::Count {
+            stored: placed.envelope.head.stored,
+            deliveries: placed.envelope.head.deliveries,
+        }));
+        self.bus.tickets.must_write(Held::Copies(durable), keep);
+        rest
     }
 
-    fn fill(&mut self, moves: &Moves<'_>, slot: Slot, envelope: Envelope) {
+    /// Raises the hand-outs of durable messages in hand that were handed out before, and takes out those that expired
+    /// or were handed out too often. Returns these, and what the store is to be told before the rest is handed out.
+    pub(crate) fn count_out(&self, batch: &mut Vec<Envelope>) -> (Vec<Placed>, Vec<Change>) {
+        let deliveries_max = self.bus.limits.deliveries_max;
+        let exceeds =
+            |message: &Envelope| needs_count(&message.head) && message.head.deliveries >= deliveries_max;
+        let ends = |message: &Envelope| self.is_expired(message) || exceeds(message);
+        let mut ended = Vec::new();
+        if batch.iter().any(ends) {
+            let (out, rest): (Vec<_>, Vec<_>) = std::mem::take(batch).into_iter().partition(ends);
+            *batch = rest;
+            ended.extend(out.into_iter().map(|message| {
+                let late = self.is_expired(&message);
+                let place = if late { Place::Expired } else { Place::Dead(Code::DELIVERIES_EXCEEDED) };
+                placed(message, place)
+            }));
+        }
+        let mut counts = Vec::new();
+        for head in batch.iter_mut().map(|message| &mut message.head).filter(|head| needs_count(head)) {
+            head.deliveries = head.deliveries.saturating_add(1);
+            counts.push(Change::Count { stored: head.stored, deliveries: head.deliveries });
+        }
+        (ended, counts)
+    }
+
+    fn fill(&mut self, moves: &Moves<'_>, slot: Slot, parked: Parked) {
+        let Parked { envelope, monitored } = parked;
+        let tally = Tally::from(&envelope);
         match slot.fill(envelope) {
             Ok(filled) => {
-                moves.lay_down(1);
+                moves.lay_down(tally);
                 match filled {
                     Filled::Quiet => {}
                     Filled::Queue(cell) => self.queue(cell),
                     Filled::Empty(outlet) => self.outlets.push(outlet),
                 }
             }
-            Err(bounced) => self.bury(moves, bounced.envelope, bounced.code, Tell::Yes),
+            Err(bounced) => {
+                let parked = Parked { envelope: bounced.envelope, monitored };
+                self.give_up(moves, parked, bounced.code);
+            }
         }
     }
 
@@ -101,89 +168,24 @@ impl Flow<'_> {
         if !pending.awaits(head.receiver) && read(&bus.lookup.table).contains_key(&head.receiver) {
             return Err(Box::new(parked));
         }
-        if !pending.has_room(&bus.limits) {
+        let closed = bus.closed.load(Ordering::Acquire);
+        if closed || !pending.has_room(&bus.limits) && !is_recovered(&head) {
             drop(pending);
-            self.bury(moves, parked.envelope, Code::PENDING_FULL, Tell::Yes);
+            let code = if closed { Code::SHUTTING_DOWN } else { Code::PENDING_FULL };
+            self.give_up(moves, parked, code);
             return Ok(());
         }
-        if pending.park(parked) {
+        moves.lay_down(&parked.envelope);
+        let wait = pending.park(parked);
+        if wait.set_deadline {
             let deadline = self.now.plus_millis(bus.limits.pending_ms_max);
             lock(&bus.timers).set(Key::Pending(head.receiver), deadline);
+        }
+        if wait.ask {
             self.unresolved.push(head.receiver);
         }
-        moves.lay_down(1);
         drop(pending);
         self.about(EventName::MESSAGE_PARKED, &head, Code::NONE);
         Ok(())
     }
-
-    fn expire(&mut self, moves: &Moves<'_>, envelope: Envelope) {
-        moves.expire();
-        self.about(EventName::MESSAGE_EXPIRED, &envelope.head, Code::EXPIRED);
-        self.notice(envelope, Code::EXPIRED);
-    }
-
-    /// Makes a message in hand a dead letter.
-    fn bury(&mut self, moves: &Moves<'_>, envelope: Envelope, code: Code, tell: Tell) {
-        moves.bury(code);
-        self.about(EventName::MESSAGE_DEAD_LETTERED, &envelope.head, code);
-        let letter = DeadLetter { at: self.now, code, envelope: envelope.clone() };
-        lock(&self.bus.dead_letters).push(letter);
-        if tell == Tell::Yes {
-            self.notice(envelope, code);
-        }
-    }
-
-    fn notice(&mut self, envelope: Envelope, code: Code) {
-        if envelope.head.flags & (flags::PLATFORM | flags::ON_BEHALF) == 0 {
-            self.notices.push(Notice { envelope, code });
-        }
-    }
-
-    /// Hands an outlet's messages to its endpoint until it is empty. Only one flow does so at a time.
-    pub(super) fn empty(&mut self, outlet: &Arc<Outlet>) {
-        loop {
-            let limits = &self.bus.limits;
-            let moves = self.bus.ledger.open();
-            let mut desk = lock(&outlet.desk);
-            let batch = desk.mailbox.take(limits.turn_messages_max, limits.turn_bytes_max);
-            desk.draining = !batch.is_empty();
-            drop(desk);
-            if batch.is_empty() {
-                return;
-            }
-            moves.pick_up(batch.len());
-            drop(moves);
-            self.hand_over(outlet, batch);
-        }
-    }
-
-    fn hand_over(&mut self, outlet: &Outlet, batch: Vec<Envelope>) {
-        let bus = self.bus;
-        let (late, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_expired(message));
-        self.record();
-        let codes = if batch.is_empty() { Vec::new() } else { outlet.endpoint.deliver(batch.clone()) };
-        let missing = std::iter::repeat(Code::PLUGIN_UNAVAILABLE);
-        let moves = bus.ledger.open();
-        for envelope in late {
-            self.expire(&moves, envelope);
-        }
-        for (envelope, code) in batch.into_iter().zip(codes.into_iter().chain(missing)) {
-            match code {
-                Code::NONE => {
-                    moves.lay_down(1);
-                    moves.deliver(1);
-                    self.about(EventName::MESSAGE_DELIVERED, &envelope.head, Code::NONE);
-                }
-                code if code.entry().is_some() => self.bury(&moves, envelope, code, Tell::Yes),
-                _ => self.bury(&moves, envelope, Code::REFUSED_BY_ENDPOINT, Tell::Yes),
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tell {
-    Yes,
-    No,
 }

@@ -7,12 +7,13 @@ use caxton_abi::{
     port::{AgentEntry, RouteUpdate, Unresolved, route},
 };
 
-use super::{Flow, Place, Placed, find::Finder};
+use super::{Flow, Place, Placed, Step, find::Finder};
 use crate::{
     agent::Directory,
     forwarding::{Mode, Route, Target},
     pending::{Parked, Switching},
     sync::{lock, read, write},
+    tally::Tally,
     timer::Key,
 };
 
@@ -133,18 +134,25 @@ impl Flow<'_> {
             let mut pending = lock(&bus.lookup.pending);
             match pending.step(address) {
                 Switching::Forward(parked, target) => {
-                    moves.pick_up(parked.len());
+                    moves.pick_up(Tally::of(parked.iter().map(|parked| &parked.envelope)));
                     drop(pending);
                     drop(moves);
                     self.forward(parked, target);
                 }
                 Switching::Enter(target) => {
                     lock(&bus.timers).cancel(Key::Pending(address));
+                    let comes = target.is_some();
                     let mut table = write(&bus.lookup.table);
                     match target {
                         Some(target) => table.insert(address, target),
                         None => table.remove(&address),
                     };
+                    drop(table);
+                    drop(pending);
+                    drop(moves);
+                    if comes && lock(&bus.retries).awaits(address) {
+                        self.steps.push_back(Step::Again(address));
+                    }
                     return;
                 }
             }
@@ -164,7 +172,7 @@ impl Flow<'_> {
             }
         }
         let found = finder.finish();
-        self.accept_copies(&known, &found);
+        let found = self.accept_copies(&known, found);
         self.place(found);
     }
 

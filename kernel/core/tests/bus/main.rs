@@ -2,10 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod addressing;
+mod classes;
+mod commitments;
+mod duplicates;
+mod durable;
 mod faults;
+mod letters;
 mod monitoring;
 mod order;
 mod races;
+mod restarts;
+mod retries;
 mod rig;
+mod shelf;
+mod storing;
+mod swapping;
 mod timers;
 mod turns;
+mod versions;

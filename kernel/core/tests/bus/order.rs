@@ -36,7 +36,7 @@ proptest! {
     /// Whatever happens, each agent commits what it was sent in order, each once, and the books hold at every moment.
     #[test]
     fn messages_commit_in_order_and_the_books_hold(events in prop::collection::vec(event(), 1..80)) {
-        let rig = Rig::with(Limits { mailbox_messages_max: 6, turn_messages_max: 3, restarts_max: 1000, ..Limits::default() });
+        let rig = Rig::with(Limits { mailbox_messages_max: 6, turn_messages_max: 3, restarts_max: 1000, restart_backoff_ms: 0, ..Limits::default() });
         let agents: Vec<_> = ["a", "b", "c"].map(|name| {
             let client = rig.client;
             rig.agent(name, move |batch, turn| echo(client, batch, turn))
@@ -76,7 +76,7 @@ fn echo(to: u32, batch: &[Envelope], turn: &mut Turn) -> Result<(), caxton_core:
 #[test]
 fn threads_keep_order_and_the_books() {
     const MESSAGES: usize = 20_000;
-    let rig = Rig::with(Limits { restarts_max: u32::MAX, ..Limits::default() });
+    let rig = Rig::with(Limits { restarts_max: u32::MAX, restart_backoff_ms: 0, ..Limits::default() });
     let seen = Arc::new(Mutex::new(Vec::new()));
     let receivers: Vec<_> = (0..3)
         .map(|n| {

@@ -6,13 +6,13 @@ use std::{
 };
 
 use caxton_abi::Code;
-use caxton_core::{AgentSpec, AgentView, Intensity, Time};
+use caxton_core::{AgentSpec, AgentView, Intensity, RestartPolicy, RevisionView, agent::BodyFactory};
 use caxton_runtime::{CompiledComponent, ComponentInfo, InstanceLimits};
 use serde_json::Value;
 
 use super::{
     Admin, Refused,
-    documents::{Agent, Component, List, Manifest, ManifestLimits},
+    documents::{Agent, Component, List, Manifest, ManifestLimits, Restart, Revision},
 };
 use crate::clock::rfc3339;
 
@@ -25,27 +25,17 @@ const WORD_BYTES_MAX: usize = 128;
 /// Bytes of an agent's configuration as JSON.
 const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
-/// Uploaded components by digest, and what agents were deployed with.
+/// Uploaded components by digest. One that a version of an agent is made of, or the version to which it may go back,
+/// stays.
 #[derive(Default)]
 pub struct Components {
     ready: Mutex<BTreeMap<String, Arc<CompiledComponent>>>,
-    deployed: Mutex<BTreeMap<String, Deployed>>,
-}
-
-#[derive(Clone)]
-struct Deployed {
-    since: Time,
-    config: Value,
 }
 
 impl Components {
     fn ready(&self) -> MutexGuard<'_, BTreeMap<String, Arc<CompiledComponent>>> {
-        // Both maps are whole between any two statements, so a panic of another holder does not matter.
+        // The map is whole between any two statements, so a panic of another holder does not matter.
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn deployed(&self) -> MutexGuard<'_, BTreeMap<String, Deployed>> {
-        self.deployed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, digest: &str) -> Result<Arc<CompiledComponent>, Refused> {
@@ -59,7 +49,7 @@ impl Components {
 }
 
 impl Admin {
-    pub(super) fn put_component(&self, bytes: &[u8]) -> Result<Component, Refused> {
+    pub(crate) fn put_component(&self, bytes: &[u8]) -> Result<Component, Refused> {
         let compiled = self.runtime.compile(bytes)?;
         let document = component(compiled.info(), false);
         let mut ready = self.components.ready();
@@ -73,6 +63,8 @@ impl Admin {
             return Err(Refused::new(Code::AGENT_LIMIT, message));
         }
         ready.insert(document.digest.clone(), compiled);
+        drop(ready);
+        self.storage.deployments().keep(&document.digest, bytes);
         Ok(Component { known, ..document })
     }
 
@@ -82,7 +74,17 @@ impl Admin {
         List { kind: "caxton.component.list/v1", items }
     }
 
-    pub(super) fn deploy(&self, manifest: Manifest) -> Result<Agent, Refused> {
+    pub(crate) fn deploy(&self, manifest: Manifest) -> Result<Agent, Refused> {
+        let (full, spec, factory) = self.check(&manifest)?;
+        self.bus.deploy(spec, factory, self.clock.now())?;
+        self.get_agent(&full)
+    }
+
+    /// Checks a manifest and finds what it names: the agent's full name and what to make it of.
+    pub(super) fn check(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<(String, AgentSpec, Arc<dyn BodyFactory>), Refused> {
         if manifest.name.is_empty() {
             return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `name`"));
         }
@@ -106,11 +108,7 @@ impl Admin {
             turn_ms_max: manifest.limits.turn_ms_max.unwrap_or(self.turn_ms_max),
         };
         let factory = self.runtime.factory(&compiled, limits, &manifest.grants)?;
-        let spec = self.spec(&manifest)?;
-        let now = self.clock.now();
-        self.bus.deploy(spec, factory, now)?;
-        self.components.deployed().insert(full.clone(), Deployed { since: now, config: manifest.config });
-        self.get_agent(&full)
+        Ok((full, self.spec(manifest)?, factory))
     }
 
     fn spec(&self, manifest: &Manifest) -> Result<AgentSpec, Refused> {
@@ -137,6 +135,10 @@ impl Admin {
                 .mailbox_messages_max
                 .map(|max| max.min(limits.mailbox_messages_max)),
             restart_intensity: restarts,
+            restart: match manifest.restart {
+                Restart::Never => RestartPolicy::Never,
+                Restart::OnFailure => RestartPolicy::OnFailure,
+            },
         })
     }
 
@@ -155,19 +157,18 @@ impl Admin {
         let full = self.full_name(name)?;
         let last = self.get_agent(&full)?;
         self.bus.remove(&full, self.clock.now())?;
-        self.components.deployed().remove(&full);
         Ok(last)
     }
 
-    fn full_name(&self, name: &str) -> Result<String, Refused> {
+    pub(super) fn full_name(&self, name: &str) -> Result<String, Refused> {
         self.bus.full_name(name).map_err(|code| {
             Refused::new(code, format!("`{}` cannot be an agent's name", name.escape_default()))
         })
     }
 
     fn agent(&self, view: AgentView) -> Agent {
-        let deployed = self.components.deployed().get(&view.name).cloned();
         let failed = !view.code.is_none();
+        let serving = view.revisions.iter().find(|revision| revision.number == view.revision);
         Agent {
             kind: "caxton.agent/v1",
             state: view.state,
@@ -176,15 +177,33 @@ impl Admin {
             component: view.digest,
             capabilities: view.capabilities,
             groups: view.groups,
-            since: deployed.as_ref().map(|deployed| rfc3339(deployed.since)),
+            since: serving.map(|revision| rfc3339(revision.since)),
             mailbox: view.mailbox_messages,
             received: view.received,
             sent: view.sent,
             restarts: view.restarts,
             memory_bytes: view.memory_bytes,
-            config: deployed.map_or(Value::Null, |deployed| deployed.config),
+            config: serde_json::from_slice(&view.config).unwrap_or_default(),
+            restart: view.restart.as_str(),
+            revision: view.revision,
+            revisions: view.revisions.into_iter().map(revision).collect(),
             name: view.name,
         }
+    }
+}
+
+fn revision(view: RevisionView) -> Revision {
+    let failed = !view.code.is_none();
+    Revision {
+        number: view.number,
+        state: view.state,
+        code: failed.then(|| view.code.to_string()),
+        reason: failed.then_some(view.reason),
+        component: view.digest,
+        share: view.share,
+        conversations: view.conversations,
+        mailbox: view.mailbox_messages,
+        since: rfc3339(view.since),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conversations and dead letters: what happened, as documents with names instead of numbers.
+//! Conversations: what happened, as documents with names instead of numbers.
 
 use caxton_abi::{Code, Uid, flags};
 use caxton_acl::{Performative, conversation_uid};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Admin, Refused,
-    documents::{Conversation, DeadLetter, Event, List, Session},
+    documents::{Conversation, Event, List, Session},
 };
 use crate::clock::rfc3339;
 
@@ -122,30 +122,7 @@ impl Admin {
         })
     }
 
-    pub(super) fn list_dead_letters(&self, limit: usize) -> List<DeadLetter> {
-        let items =
-            self.bus.dead_letters(limit).into_iter().map(|letter| self.dead_letter(&letter)).collect();
-        List { kind: "caxton.dead-letter.list/v1", items }
-    }
-
-    fn dead_letter(&self, letter: &core::DeadLetter) -> DeadLetter {
-        let head = &letter.envelope.head;
-        DeadLetter {
-            kind: "caxton.dead-letter/v1",
-            id: head.id.to_string(),
-            time: rfc3339(letter.at),
-            code: letter.code.to_string(),
-            reason: letter.code.slug(),
-            performative: Performative::from_code(head.performative).map(Performative::as_str),
-            sender: self.name(head.sender),
-            receiver: self.name(head.receiver),
-            conversation_id: head.conversation.to_string(),
-            trace_id: format!("{:032x}", head.trace.trace.to_u128()),
-            bytes: letter.envelope.content.len(),
-        }
-    }
-
-    fn name(&self, address: u32) -> String {
+    pub(super) fn name(&self, address: u32) -> String {
         self.bus.directory().name_of(address).unwrap_or_else(|| format!("#{address}"))
     }
 }

@@ -30,6 +30,19 @@ pub struct Status {
     pub conversations: BTreeMap<&'static str, usize>,
     pub accounting: Books,
     pub signals: BTreeMap<&'static str, u64>,
+    pub store: Option<Store>,
+}
+
+/// How the store is doing.
+#[derive(Debug, Serialize)]
+pub struct Store {
+    pub plugin: String,
+    pub state: &'static str,
+    pub since: String,
+    pub code: Option<String>,
+    pub reason: Option<String>,
+    pub messages: u64,
+    pub writing: u64,
 }
 
 /// The books of the server.
@@ -42,9 +55,27 @@ pub struct Books {
     pub delivered: u64,
     pub expired: u64,
     pub dead_lettered: u64,
+    pub dropped: u64,
     pub in_flight: u64,
     pub dead_lettered_by_reason: BTreeMap<&'static str, u64>,
+    pub dropped_by_reason: BTreeMap<&'static str, u64>,
+    pub dead_letters_forgotten: u64,
+    pub by_class: BTreeMap<&'static str, ClassBooks>,
     pub holds: bool,
+}
+
+/// The books of one delivery class.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClassBooks {
+    pub submitted: u64,
+    pub refused: u64,
+    pub accepted: u64,
+    pub delivered: u64,
+    pub expired: u64,
+    pub dead_lettered: u64,
+    pub dropped: u64,
+    pub in_flight: u64,
 }
 
 /// `caxton.health/v1`
@@ -53,6 +84,8 @@ pub struct Health {
     pub kind: &'static str,
     pub live: bool,
     pub ready: bool,
+    /// True from the moment when the server was told to stop.
+    pub draining: bool,
     pub waiting: Vec<String>,
 }
 
@@ -69,7 +102,7 @@ pub struct Component {
 }
 
 /// What an agent is deployed with.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Manifest {
     pub name: String,
@@ -79,10 +112,20 @@ pub struct Manifest {
     pub config: Value,
     pub grants: Vec<String>,
     pub limits: ManifestLimits,
+    pub restart: Restart,
+}
+
+/// What a trap of an agent leads to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    Never,
+    #[default]
+    OnFailure,
 }
 
 /// An agent's own limits; each at most the server's.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ManifestLimits {
     pub memory_bytes_max: Option<u64>,
@@ -110,6 +153,24 @@ pub struct Agent {
     pub restarts: u32,
     pub memory_bytes: u64,
     pub config: Value,
+    pub restart: &'static str,
+    pub revision: u32,
+    pub revisions: Vec<Revision>,
+}
+
+/// A version of an agent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Revision {
+    pub number: u32,
+    pub state: &'static str,
+    pub code: Option<String>,
+    pub reason: Option<String>,
+    pub component: String,
+    pub share: u8,
+    pub conversations: usize,
+    pub mailbox: usize,
+    pub since: String,
 }
 
 /// `caxton.plugin/v1`
@@ -137,8 +198,26 @@ pub struct Plugin {
     pub abi: Option<String>,
     /// The ports that it offers.
     pub provides: Vec<String>,
+    /// How many instances of it were started: 1 until it is reloaded or restarted.
+    pub generation: u32,
+    /// Restarts after failures, within its window.
+    pub restarts: usize,
     /// What it says of itself.
     pub health: Value,
+}
+
+/// `caxton.reload/v1`
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reload {
+    /// `caxton.reload/v1`.
+    pub kind: &'static str,
+    /// What changed: keys, and plugins with what became of them.
+    pub changed: Vec<String>,
+    /// Keys that changed in the file and count at the next start.
+    pub restart_needed: Vec<String>,
+    /// What could not be changed and runs as before.
+    pub failed: Vec<String>,
 }
 
 /// `caxton.conversation/v1`
@@ -194,13 +273,44 @@ pub struct Event {
 pub struct DeadLetter {
     pub kind: &'static str,
     pub id: String,
-    pub time: String,
+    pub at: String,
     pub code: String,
     pub reason: &'static str,
-    pub performative: Option<&'static str>,
+    pub meaning: &'static str,
+    pub class: &'static str,
+    pub message: String,
+    pub conversation: String,
+    pub trace: String,
     pub sender: String,
     pub receiver: String,
-    pub conversation_id: String,
-    pub trace_id: String,
-    pub bytes: usize,
+    pub performative: Option<&'static str>,
+    pub protocol: Option<String>,
+    pub deliveries: u8,
+    pub size: usize,
+    /// The beginning of the content, when it is text and was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The same for bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_base64: Option<String>,
+}
+
+/// `caxton.dead-letter.result/v1`
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DeadLetterResult {
+    pub kind: &'static str,
+    pub items: Vec<DeadLetterEnd>,
+    pub requeued: usize,
+    pub refused: usize,
+    pub purged: usize,
+    pub unknown: usize,
+}
+
+/// What became of a dead letter.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetterEnd {
+    pub id: String,
+    pub outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }

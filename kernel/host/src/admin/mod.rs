@@ -5,10 +5,12 @@
 
 mod agents;
 mod conversations;
+mod dead_letters;
 mod documents;
 mod server;
+mod versions;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use caxton_abi::Code;
 use caxton_core::{Bus, Refusal};
@@ -17,10 +19,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 pub use agents::Components;
-pub use documents::Plugin as PluginDocument;
+pub(crate) use documents::Manifest;
+pub use documents::{Plugin as PluginDocument, Reload as ReloadDocument};
 pub use server::{PluginView, Readiness};
 
-use crate::{clock::Clock, pump::Pump};
+use crate::{clock::Clock, fleet::Fleet, pump::Pump, store::Storage};
 
 /// Items that a listing gives at most, whatever was asked for.
 const LIST_MAX: usize = 10_000;
@@ -107,8 +110,12 @@ pub struct Admin {
     pub(crate) components: Components,
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) storage: Arc<Storage>,
+    /// Set when everything was started.
+    pub(crate) fleet: OnceLock<Arc<Fleet>>,
     pub(crate) memory_bytes_max: u64,
     pub(crate) turn_ms_max: u32,
+    pub(crate) init_ms_max: u32,
 }
 
 impl Admin {
@@ -132,14 +139,42 @@ impl Admin {
             }
             "components.list" => self.plain(request, |_: Nothing| Ok(self.list_components())),
             "agents.deploy" => {
-                let manifest = parse(request)?;
-                self.blocking(move |admin| answer(&admin.deploy(manifest)?)).await
+                let manifest: Manifest = parse(request)?;
+                self.blocking(move |admin| {
+                    let agent = admin.deploy(manifest.clone())?;
+                    admin.storage.deployments().put(&agent.name, &manifest);
+                    answer(&agent)
+                })
+                .await
+            }
+            "agents.apply" => {
+                let application = versions::Application::parse(request)?;
+                let admin = Arc::clone(self);
+                self.to_its_end(async move { answer(&admin.apply(application).await?) }).await
+            }
+            "agents.promote" => self.waiting(request, |admin, named: Named| admin.promote(&named.name)).await,
+            "agents.rollback" => {
+                let named: Named = parse(request)?;
+                let admin = Arc::clone(self);
+                self.to_its_end(async move { answer(&admin.rollback(&named.name).await?) }).await
             }
             "agents.list" => self.plain(request, |_: Nothing| Ok(self.list_agents())),
             "agents.get" => self.plain(request, |named: Named| self.get_agent(&named.name)),
-            "agents.delete" => self.plain(request, |named: Named| self.delete_agent(&named.name)),
+            "agents.delete" => {
+                self.waiting(request, |admin, named: Named| {
+                    let last = admin.delete_agent(&named.name)?;
+                    admin.storage.deployments().remove(&last.name);
+                    Ok(last)
+                })
+                .await
+            }
             "plugins.list" => self.waiting(request, |admin, _: Nothing| Ok(admin.list_plugins())).await,
             "plugins.get" => self.waiting(request, |admin, named: Named| admin.get_plugin(&named.name)).await,
+            "plugins.reload" => self.reload_plugin(parse(request)?).await,
+            "server.reload" => {
+                let Nothing {} = parse(request)?;
+                self.reload_server().await
+            }
             "conversations.list" => {
                 self.waiting(request, |admin, listing: Listing| {
                     Ok(admin.list_conversations(listing.bounded()))
@@ -149,9 +184,10 @@ impl Admin {
             "conversations.get" => {
                 self.waiting(request, |admin, found: Identified| admin.get_conversation(&found.id)).await
             }
-            "dead-letters.list" => {
-                self.plain(request, |listing: Listing| Ok(self.list_dead_letters(listing.bounded())))
-            }
+            "dead-letters.list" => self.plain(request, |asked| self.list_dead_letters(&asked)),
+            "dead-letters.get" => self.plain(request, |found: Identified| self.get_dead_letter(&found.id)),
+            "dead-letters.requeue" => answer(&self.requeue_dead_letters(&parse(request)?).await?),
+            "dead-letters.purge" => self.plain(request, |chosen| self.purge_dead_letters(&chosen)),
             _ => Err(Refused::new(Code::CONTROL_UNKNOWN_VERB, format!("there is no operation `{verb}`"))),
         }
     }
@@ -176,10 +212,28 @@ impl Admin {
         answer(&run(parse(request)?)?)
     }
 
+    /// Goes on with an operation also when nobody waits for its answer any more.
+    async fn to_its_end<F>(&self, run: F) -> Result<Vec<u8>, Refused>
+    where
+        F: Future<Output = Result<Vec<u8>, Refused>> + Send + 'static,
+    {
+        let panicked = |error| Err(Refused::new(Code::INTERNAL, format!("the server panicked: {error}")));
+        tokio::spawn(run).await.unwrap_or_else(panicked)
+    }
+
     /// An operation that may take seconds.
     async fn blocking<F>(self: &Arc<Self>, run: F) -> Result<Vec<u8>, Refused>
     where
         F: FnOnce(&Self) -> Result<Vec<u8>, Refused> + Send + 'static,
+    {
+        self.off_thread(run).await
+    }
+
+    /// Runs something on a thread that may block.
+    async fn off_thread<A, F>(self: &Arc<Self>, run: F) -> Result<A, Refused>
+    where
+        A: Send + 'static,
+        F: FnOnce(&Self) -> Result<A, Refused> + Send + 'static,
     {
         let admin = Arc::clone(self);
         match tokio::task::spawn_blocking(move || run(&admin)).await {

@@ -2,19 +2,40 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use caxton_abi::{ABI_MAJOR, ABI_MINOR, Code};
+use caxton_abi::{ABI_MAJOR, ABI_MINOR, Code, class};
+use caxton_core as core;
 
 use super::{
-    Admin, Refused,
-    documents::{Books, Health, List, Plugin, Status},
+    Admin, Refused, answer,
+    documents::{Books, ClassBooks, Health, List, Plugin, Status, Store},
 };
-use crate::clock::rfc3339;
+use crate::{
+    clock::rfc3339,
+    fleet::Fleet,
+    plugin::Failure,
+    store::{Figures, View},
+};
 
 /// The WIT package that agents are built against.
 const WIT: &str = "caxton:agent@0.1.0";
+
+/// Which plugin is reloaded, and from which file when not from the same.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reloading {
+    name: String,
+    library: Option<PathBuf>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code, failure.message)
+    }
+}
 
 /// A plugin that can be looked at.
 pub trait PluginView: Send + Sync {
@@ -39,6 +60,11 @@ impl Readiness {
     /// Adds a plugin.
     pub fn add(&self, plugin: Arc<dyn PluginView>) {
         self.state().plugins.push(plugin);
+    }
+
+    /// Takes a plugin out.
+    pub fn remove(&self, plugin: &Arc<dyn PluginView>) {
+        self.state().plugins.retain(|known| !std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(plugin)));
     }
 
     /// Everything that was configured has been started, or has failed and was optional.
@@ -98,7 +124,7 @@ impl Admin {
             started: rfc3339(started),
             uptime_ms: now.millis().saturating_sub(started.millis()),
             workers: self.workers,
-            ready: self.readiness.waiting().is_empty(),
+            ready: self.waiting_for().is_empty(),
             agents: count(
                 self.bus.agents().iter().map(|view| view.state),
                 &["active", "starting", "replacing", "draining", "failed"],
@@ -110,12 +136,16 @@ impl Admin {
             conversations,
             accounting: self.books(),
             signals: BTreeMap::from([("dropped", self.pump.dropped())]),
+            store: self.storage.view().map(store),
         }
     }
 
     fn books(&self) -> Books {
         let books = self.bus.accounting();
-        let by_reason = books.dead_lettered.iter().map(|(code, count)| (code.slug(), *count)).collect();
+        let by_reason =
+            |counts: &BTreeMap<Code, u64>| counts.iter().map(|(code, count)| (code.slug(), *count)).collect();
+        let class =
+            |(number, books): (u8, &core::ClassBooks)| Some((class::name(number)?, class_books(books)));
         Books {
             submitted: books.submitted,
             refused: books.refused,
@@ -123,15 +153,44 @@ impl Admin {
             delivered: books.delivered,
             expired: books.expired,
             dead_lettered: books.dead(),
+            dropped: books.lost(),
             in_flight: books.in_flight,
-            dead_lettered_by_reason: by_reason,
+            dead_lettered_by_reason: by_reason(&books.dead_lettered),
+            dropped_by_reason: by_reason(&books.dropped),
+            dead_letters_forgotten: books.dead_letters_forgotten,
+            by_class: (0..).zip(&books.by_class).filter_map(class).collect(),
             holds: books.holds(),
         }
     }
 
     pub(super) fn health(&self) -> Health {
-        let waiting = self.readiness.waiting();
-        Health { kind: "caxton.health/v1", live: true, ready: waiting.is_empty(), waiting }
+        let waiting = self.waiting_for();
+        let draining = self.readiness.state().draining;
+        Health { kind: "caxton.health/v1", live: true, ready: waiting.is_empty(), draining, waiting }
+    }
+
+    fn fleet(&self) -> Result<Arc<Fleet>, Refused> {
+        let starting =
+            || Refused::new(Code::PLUGIN_BUSY, "the server is starting: try again when it is ready");
+        self.fleet.get().cloned().ok_or_else(starting)
+    }
+
+    pub(super) async fn reload_plugin(&self, wanted: Reloading) -> Result<Vec<u8>, Refused> {
+        let fleet = self.fleet()?;
+        let slot = fleet.reload(&wanted.name, wanted.library).await?;
+        let looked = tokio::task::spawn_blocking(move || answer(&slot.view())).await;
+        looked.unwrap_or_else(|error| Err(Refused::new(Code::INTERNAL, error.to_string())))
+    }
+
+    pub(super) async fn reload_server(&self) -> Result<Vec<u8>, Refused> {
+        answer(&self.fleet()?.reconfigure().await?)
+    }
+
+    /// What the server still waits for; empty when it is ready.
+    fn waiting_for(&self) -> Vec<String> {
+        let mut waiting = self.readiness.waiting();
+        waiting.extend(self.storage.waiting());
+        waiting
     }
 
     pub(super) fn list_plugins(&self) -> List<Plugin> {
@@ -145,6 +204,33 @@ impl Admin {
                 format!("no plugin `{name}` is configured: list them with `caxton get plugins`"),
             )
         })
+    }
+}
+
+fn class_books(books: &core::ClassBooks) -> ClassBooks {
+    let core::ClassBooks {
+        submitted,
+        refused,
+        accepted,
+        delivered,
+        expired,
+        dead_lettered,
+        dropped,
+        in_flight,
+    } = *books;
+    ClassBooks { submitted, refused, accepted, delivered, expired, dead_lettered, dropped, in_flight }
+}
+
+fn store(View { plugin, state, figures: Figures { messages, writing }, .. }: View) -> Store {
+    let troubled = !state.code.is_none();
+    Store {
+        plugin,
+        state: state.stage.as_str(),
+        since: rfc3339(state.since),
+        code: troubled.then(|| state.code.to_string()),
+        reason: troubled.then_some(state.reason),
+        messages,
+        writing,
     }
 }
 

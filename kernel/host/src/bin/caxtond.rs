@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use caxton_abi::Code;
 use caxton_host::{
     config::{self, Fault, Loaded},
     logging,
@@ -13,6 +14,7 @@ use caxton_host::{
     server::{self, StartError},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
 /// Exit codes, the same as those of `caxton`.
 mod exit {
@@ -51,6 +53,9 @@ struct Configured {
     /// Overrides a key of the file, in TOML: `--set plugins.rest.listen='"127.0.0.1:0"'`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// How to tell faults: as text, or as one JSON object.
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
+    output: Output,
 }
 
 #[derive(Subcommand)]
@@ -83,18 +88,16 @@ fn main() -> ExitCode {
 fn serve(configured: &Configured) -> ExitCode {
     let loaded = match config::load(&configured.file, &configured.sets) {
         Ok(loaded) => loaded,
-        Err(faults) => return refused(&faults),
+        Err(faults) => return refused(&faults, configured.output),
     };
     if let Err(why) = logging::start(&loaded.config.server) {
-        eprintln!("error: {why}");
-        return ExitCode::from(exit::CONFIG);
+        return failed(None, &why.to_string(), configured.output, exit::CONFIG);
     }
     match server::run(loaded) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(StartError::Faults(faults)) => refused(&faults),
+        Err(StartError::Faults(faults)) => refused(&faults, configured.output),
         Err(StartError::Failed { code, message }) => {
-            eprintln!("error: {message} [{code}]");
-            ExitCode::from(exit::FAILURE)
+            failed(Some(code), &message, configured.output, exit::FAILURE)
         }
     }
 }
@@ -106,53 +109,100 @@ fn check(configured: &Configured) -> ExitCode {
     });
     match judged {
         Ok(loaded) => {
-            println!("{}", summary(&loaded));
+            match configured.output {
+                Output::Json => println!("{:#}", checked(&loaded)),
+                Output::Table => println!("{}", summary(&loaded)),
+            }
             ExitCode::SUCCESS
         }
-        Err(faults) => refused(&faults),
+        Err(faults) => refused(&faults, configured.output),
     }
 }
 
+fn enabled(loaded: &Loaded) -> Vec<&str> {
+    let plugins = loaded.config.plugins.iter().filter(|plugin| plugin.own.enabled);
+    plugins.map(|plugin| plugin.name.as_str()).collect()
+}
+
 fn summary(loaded: &Loaded) -> String {
-    let enabled: Vec<&str> = loaded
-        .config
-        .plugins
-        .iter()
-        .filter(|plugin| plugin.own.enabled)
-        .map(|plugin| plugin.name.as_str())
-        .collect();
+    let enabled = enabled(loaded);
     let plugins = if enabled.is_empty() { "none".to_owned() } else { enabled.join(", ") };
     format!("{} is valid; platform {}, plugins: {plugins}", loaded.source.name, loaded.config.server.platform)
 }
 
-fn refused(faults: &[Fault]) -> ExitCode {
+fn checked(loaded: &Loaded) -> Value {
+    let platform = &loaded.config.server.platform;
+    json!({"kind": "caxton.check/v1", "file": loaded.source.name, "platform": platform, "plugins": enabled(loaded)})
+}
+
+fn refused(faults: &[Fault], output: Output) -> ExitCode {
     let mut err = std::io::stderr().lock();
-    let colour = err.is_terminal();
-    for fault in faults {
-        let _closed = writeln!(err, "{}", fault.render(colour));
-    }
     let noun = if faults.len() == 1 { "fault" } else { "faults" };
-    let _closed = writeln!(err, "error: {} {noun} in the configuration", faults.len());
+    let message = format!("{} {noun} in the configuration", faults.len());
+    let _closed = match output {
+        Output::Json => {
+            let code = faults.first().map(|fault| fault.code);
+            let mut document = told(code, &message, "correct each at its place");
+            if let Some(error) = document.get_mut("error").and_then(Value::as_object_mut) {
+                error.insert("faults".to_owned(), faults.iter().map(fault).collect());
+            }
+            writeln!(err, "{document}")
+        }
+        Output::Table => {
+            let colour = err.is_terminal();
+            let drawn: Vec<String> = faults.iter().map(|fault| fault.render(colour)).collect();
+            writeln!(err, "{}\nerror: {message}", drawn.join("\n"))
+        }
+    };
     ExitCode::from(exit::CONFIG)
+}
+
+/// Tells one failure and gives the exit code.
+fn failed(code: Option<Code>, message: &str, output: Output, exit: u8) -> ExitCode {
+    let line = match (output, code) {
+        (Output::Json, code) => {
+            let fix = code.and_then(Code::entry).map_or("see the message", |entry| entry.fix);
+            told(code, message, fix).to_string()
+        }
+        (Output::Table, Some(code)) => format!("error: {message} [{code}]"),
+        (Output::Table, None) => format!("error: {message}"),
+    };
+    let _closed = writeln!(std::io::stderr(), "{line}");
+    ExitCode::from(exit)
+}
+
+/// The short form in which the command line tells errors as JSON.
+fn told(code: Option<Code>, message: &str, fix: &str) -> Value {
+    json!({"error": {"code": code.map(|code| code.to_string()), "message": message, "fix": fix}})
+}
+
+fn fault(fault: &Fault) -> Value {
+    let fix = fault.help.as_deref().or_else(|| fault.code.entry().map(|entry| entry.fix));
+    let (line, column) = fault.position().unzip();
+    json!({
+        "code": fault.code.to_string(),
+        "message": fault.message,
+        "fix": fix,
+        "file": fault.source.as_ref().map(|source| &source.name),
+        "line": line,
+        "column": column,
+    })
 }
 
 fn inspect(file: &std::path::Path, output: Output) -> ExitCode {
     match plugin::inspect(file) {
         Ok(inspection) => {
             match output {
-                Output::Json => println!("{}", json(&inspection)),
+                Output::Json => println!("{}", inspected(&inspection)),
                 Output::Table => print!("{}", table(&inspection)),
             }
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("error: {error} [{}]", error.code());
-            ExitCode::from(exit::INCOMPATIBLE)
-        }
+        Err(error) => failed(Some(error.code()), &error.to_string(), output, exit::INCOMPATIBLE),
     }
 }
 
-fn json(inspection: &Inspection) -> String {
+fn inspected(inspection: &Inspection) -> String {
     let mut document = serde_json::to_value(inspection).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
         fields.insert("kind".into(), "caxton.plugin.inspection/v1".into());

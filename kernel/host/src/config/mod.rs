@@ -16,7 +16,7 @@ use std::{
 };
 
 use caxton_abi::Code;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value, de::DeTable};
 
 pub use fault::{Fault, Source};
@@ -40,14 +40,14 @@ pub struct Config {
 }
 
 /// The `[server]` table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// The part of an agent's name after `@`.
     pub platform: String,
     /// Worker threads; 0 means one for each core.
     pub workers: usize,
-    /// Where compiled components are kept.
+    /// Where compiled and deployed components are kept.
     pub data_dir: PathBuf,
     /// Where plugin libraries lie; beside the binary when absent.
     pub plugin_dir: Option<PathBuf>,
@@ -59,10 +59,12 @@ pub struct Server {
     pub log_format: LogFormat,
     /// How long a stop waits for work to finish.
     pub drain_ms: u64,
+    /// What a record of the store that cannot be read does to the start.
+    pub recover: crate::store::Recover,
 }
 
 /// How log lines look on standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -83,12 +85,13 @@ impl Default for Server {
             log: "info".into(),
             log_format: LogFormat::Pretty,
             drain_ms: 10_000,
+            recover: crate::store::Recover::Strict,
         }
     }
 }
 
 /// The `[limits]` table. What is absent keeps the kernel's or the runtime's default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(
     missing_docs,
@@ -117,10 +120,18 @@ pub struct Limits {
     pub state_bytes_max: Option<usize>,
     pub restarts_max: Option<u32>,
     pub restart_window_ms: Option<u64>,
+    pub restart_backoff_ms: Option<u64>,
+    pub restart_backoff_ms_max: Option<u64>,
+    pub acked_ms_max: Option<u64>,
+    pub retries_messages_max: Option<usize>,
+    pub deliveries_max: Option<u8>,
+    pub duplicates_max: Option<usize>,
+    pub settle_ms: Option<u64>,
+    pub upgrade_drain_ms: Option<u64>,
 }
 
 /// A `[plugins.NAME]` table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plugin {
     /// The table's name, which is the plugin's instance name.
     pub name: String,
@@ -131,7 +142,7 @@ pub struct Plugin {
 }
 
 /// The keys of a plugin's table that belong to the server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginKeys {
     /// The plugin's file.
@@ -148,6 +159,25 @@ pub struct PluginKeys {
     pub drain_ms: u64,
     /// Threads of its own runtime.
     pub worker_threads: u32,
+    /// Whether a new instance takes the place of one that failed.
+    pub restart: Restart,
+    /// How many times within the window.
+    pub restarts_max: u32,
+    /// The window.
+    pub restart_window_ms: u64,
+    /// How long a call of a port may last before the instance counts as hung.
+    pub call_ms_max: u64,
+}
+
+/// Whether a new instance takes the place of one that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// After a panic, a fatal error or a hung call.
+    #[default]
+    OnFailure,
+    /// It stays failed.
+    Never,
 }
 
 impl Default for PluginKeys {
@@ -159,7 +189,11 @@ impl Default for PluginKeys {
             enabled: true,
             start_ms: 10_000,
             drain_ms: 5_000,
-            worker_threads: 1,
+            worker_threads: 2,
+            restart: Restart::OnFailure,
+            restarts_max: 3,
+            restart_window_ms: 60_000,
+            call_ms_max: 10_000,
         }
     }
 }
@@ -180,7 +214,14 @@ pub struct Loaded {
 /// # Errors
 /// Every fault found: unreadable file, TOML syntax, unknown keys, wrong types.
 pub fn load(path: &Path, sets: &[String]) -> Result<Loaded, Vec<Fault>> {
-    let source = read(path).map_err(|fault| vec![fault])?;
+    judge(read(path).map_err(|fault| vec![fault])?, sets)
+}
+
+/// Checks a file's text with overrides, as [`load`] does.
+///
+/// # Errors
+/// Every fault found.
+pub fn judge(source: Source, sets: &[String]) -> Result<Loaded, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut table = parse(&source, &mut faults);
     let of_set = |set: &String| Source { name: format!("--set {set}"), text: Arc::from(set.as_str()) };
@@ -294,6 +335,27 @@ fn typed(table: Table) -> Result<Config, String> {
         plugins.push(Plugin { name, own, config });
     }
     Ok(Config { server: file.server, limits: file.limits, plugins })
+}
+
+/// The keys of `[server]` and `[limits]` that differ and that a running server cannot change, by name.
+pub fn differences(old: &Config, new: &Config) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (table, old, new) in [
+        ("server", pairs(&old.server), pairs(&new.server)),
+        ("limits", pairs(&old.limits), pairs(&new.limits)),
+    ] {
+        let changed = new.into_iter().filter(|(key, value)| old.get(key) != Some(value));
+        keys.extend(changed.map(|(key, _)| format!("{table}.{key}")));
+    }
+    keys.retain(|key| !matches!(key.as_str(), "server.log" | "server.drain_ms"));
+    keys
+}
+
+fn pairs(table: &impl Serialize) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(table) {
+        Ok(serde_json::Value::Object(pairs)) => pairs,
+        _ => serde_json::Map::new(),
+    }
 }
 
 /// TOML as JSON; dates become their text.

@@ -64,6 +64,7 @@ pub fn check(loaded: &Loaded) -> Vec<Fault> {
     let missing =
         inspected.iter().flat_map(|(plugin, inspection)| missing_ports(loaded, plugin, inspection, &offered));
     faults.extend(missing.collect::<Vec<_>>());
+    faults.extend(several_stores(loaded, inspected.iter().map(|(plugin, inspection)| (*plugin, inspection))));
     faults
 }
 
@@ -85,6 +86,21 @@ pub fn missing_ports(
         )
     };
     missing.map(fault).collect()
+}
+
+/// A server has one store: two would each hold a part.
+pub fn several_stores<'a>(
+    loaded: &Loaded,
+    all: impl Iterator<Item = (&'a Plugin, &'a Inspection)>,
+) -> Option<Fault> {
+    let mut stores =
+        all.filter(|(_, inspection)| inspection.manifest.provides.iter().any(|port| port == "store/1"));
+    let (first, second) = (stores.next()?.0, stores.next()?.0);
+    let what = format!(
+        "it provides store/1, as `{}` does, and a server has one store: set `enabled = false` for one of them",
+        first.name
+    );
+    Some(named(loaded, second, Code::CONFIG_CONFLICT, &what))
 }
 
 /// A fault of a plugin that points at its table.

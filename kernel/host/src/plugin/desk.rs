@@ -2,21 +2,27 @@
 //!
 //! A plugin sends only from addresses that it claimed; another sender is refused, so that no plugin speaks in an
 //! agent's name.
+//!
+//! When a new instance of the same plugin starts beside it, an address that both claim goes over without a gap; the
+//! old one may still send in its name while it drains.
 
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use caxton_abi::{
     Code, Envelope, Header, Uid,
     port::{Outcome, RouteUpdate},
 };
-use caxton_core::port::EndpointRef;
-use tokio::runtime::Handle;
+use caxton_core::{
+    UnderWay,
+    port::{Endpoint, EndpointRef},
+};
+use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{Failure, Services, fence::Fence};
+use super::{Failure, Services, fence::Fence, line::Line};
 
 /// Most addresses that one plugin may claim.
 pub const CLAIMS_MAX: usize = 65_536;
@@ -34,6 +40,20 @@ pub struct Desk {
 struct Claims {
     addresses: HashSet<u32>,
     endpoint: Option<EndpointRef>,
+    /// Addresses that the next instance has; this one may still send in their name.
+    lent: HashSet<u32>,
+    /// The instance before, while this one starts, and the addresses that were taken from it.
+    predecessor: Option<Arc<Desk>>,
+    taken: HashSet<u32>,
+    /// Instances before this one that may still wait for answers.
+    older: Vec<Weak<dyn Endpoint>>,
+}
+
+impl Claims {
+    fn line(&self) -> Option<EndpointRef> {
+        let newest = self.endpoint.clone()?;
+        Some(Arc::new(Line { newest, older: self.older.clone() }))
+    }
 }
 
 impl Desk {
@@ -52,11 +72,54 @@ impl Desk {
         self.lock().endpoint = Some(endpoint);
     }
 
-    /// Gives every claimed address back and forgets the endpoint.
+    /// Lets this instance take over what it claims from the one before; `older` may still wait for answers.
+    pub fn succeed(&self, predecessor: Arc<Desk>, older: Vec<Weak<dyn Endpoint>>) {
+        let mut claims = self.lock();
+        claims.predecessor = Some(predecessor);
+        claims.older = older;
+    }
+
+    /// Keeps for good what was taken over.
+    pub fn settle(&self) {
+        let mut claims = self.lock();
+        claims.predecessor = None;
+        claims.taken.clear();
+    }
+
+    /// Gives every claimed address back, to the instance before where it was taken from, and forgets the endpoint.
     pub fn clear(&self) {
         let claims = std::mem::take(&mut *self.lock());
         for address in claims.addresses {
-            self.services.release(address);
+            match claims.predecessor.as_ref().filter(|_| claims.taken.contains(&address)) {
+                Some(predecessor) => predecessor.take_back(address),
+                None => self.services.release(address),
+            }
+        }
+    }
+
+    /// Lends an address to the next instance; says what becomes of a call that is under way. `None` when it is not
+    /// claimed here.
+    fn lend(&self, address: u32) -> Option<UnderWay> {
+        let mut claims = self.lock();
+        if !claims.addresses.remove(&address) {
+            return None;
+        }
+        claims.lent.insert(address);
+        Some(if self.fence.hangs() { UnderWay::Abandoned } else { UnderWay::Ends })
+    }
+
+    fn take_back(&self, address: u32) {
+        let line = {
+            let mut claims = self.lock();
+            let lent = claims.lent.remove(&address);
+            if lent {
+                claims.addresses.insert(address);
+            }
+            lent.then(|| claims.line()).flatten()
+        };
+        match line {
+            Some(line) => self.services.transfer(address, line, UnderWay::Ends),
+            None => self.services.release(address),
         }
     }
 
@@ -65,25 +128,39 @@ impl Desk {
     }
 
     pub(super) fn claim(&self, name: &str) -> Result<u32, Failure> {
-        let endpoint = {
+        let (line, predecessor) = {
             let claims = self.lock();
             if claims.addresses.len() >= CLAIMS_MAX {
                 let text = format!("a plugin may claim {CLAIMS_MAX} addresses, not more");
                 return Err(Failure::new(Code::NAMES_EXHAUSTED, text));
             }
-            claims.endpoint.clone()
+            (claims.line(), claims.predecessor.clone())
         };
-        let endpoint = endpoint.ok_or_else(|| {
+        let line = line.ok_or_else(|| {
             let text = "a plugin without the port endpoint/1 cannot claim an address";
             Failure::new(Code::PLUGIN_UNAVAILABLE, text)
         })?;
-        let address = self.services.claim(self.fence.name(), name, endpoint)?;
+        if let Some(predecessor) = predecessor
+            && let Some(address) = self.services.addresses(&[name]).first().copied()
+            && let Some(under_way) = predecessor.lend(address)
+        {
+            let mut claims = self.lock();
+            claims.addresses.insert(address);
+            claims.taken.insert(address);
+            drop(claims);
+            self.services.transfer(address, line, under_way);
+            return Ok(address);
+        }
+        let address = self.services.claim(self.fence.name(), name, line)?;
         self.lock().addresses.insert(address);
         Ok(address)
     }
 
     pub(super) fn release(&self, address: u32) {
-        let claimed = self.lock().addresses.remove(&address);
+        let mut claims = self.lock();
+        let claimed = claims.addresses.remove(&address);
+        claims.lent.remove(&address);
+        drop(claims);
         if claimed {
             self.services.release(address);
         }
@@ -98,31 +175,46 @@ impl Desk {
     }
 
     /// Stamps or checks the sender.
-    fn may_send(claims: &HashSet<u32>, head: &mut Header) -> bool {
-        if head.sender == 0 && claims.len() == 1 {
-            head.sender = claims.iter().next().copied().unwrap_or_default();
+    fn may_send(claims: &Claims, head: &mut Header) -> bool {
+        let mut own = claims.addresses.iter().chain(&claims.lent);
+        if head.sender == 0
+            && let (Some(only), None) = (own.next(), own.next())
+        {
+            head.sender = *only;
         }
-        claims.contains(&head.sender)
+        claims.addresses.contains(&head.sender) || claims.lent.contains(&head.sender)
     }
 
     pub(super) fn submit(&self, batch: Vec<Envelope>) -> Vec<Outcome> {
-        let forged = Outcome { id: Uid::NONE, code: Code::SENDER_FORGED };
+        let (allowed, verdicts) = self.checked(batch);
+        let outcomes = self.services.submit(self.fence.name(), allowed);
+        merged(verdicts, outcomes, Code::INTERNAL)
+    }
+
+    /// Submits at once; the future answers when everything that is durable is on disk, wherever it is polled. Dropping it
+    /// gives up the answer, not the messages.
+    pub(super) fn submit_and_wait(&self, batch: Vec<Envelope>) -> impl Future<Output = Vec<Outcome>> + use<> {
+        let (allowed, verdicts) = self.checked(batch);
+        let (sender, outcomes) = oneshot::channel();
+        // Nobody waits any more when the future was dropped.
+        let answer = Box::new(move |outcomes| drop(sender.send(outcomes)));
+        self.services.submit_and_wait(self.fence.name(), allowed, answer);
+        async move { merged(verdicts, outcomes.await.unwrap_or_default(), Code::SHUTTING_DOWN) }
+    }
+
+    /// Takes the messages out whose senders this plugin may not use; says for each whether it stayed.
+    fn checked(&self, batch: Vec<Envelope>) -> (Vec<Envelope>, Vec<bool>) {
         let mut allowed = Vec::with_capacity(batch.len());
-        let verdicts: Vec<bool> = {
-            let claims = self.lock();
-            let check = |mut envelope: Envelope| {
-                let allow = Self::may_send(&claims.addresses, &mut envelope.head);
-                if allow {
-                    allowed.push(envelope);
-                }
-                allow
-            };
-            batch.into_iter().map(check).collect()
+        let claims = self.lock();
+        let check = |mut envelope: Envelope| {
+            let allow = Self::may_send(&claims, &mut envelope.head);
+            if allow {
+                allowed.push(envelope);
+            }
+            allow
         };
-        let mut outcomes = self.services.submit(self.fence.name(), allowed).into_iter();
-        let missing = Outcome { id: Uid::NONE, code: Code::INTERNAL };
-        let outcome = |allow| if allow { outcomes.next().unwrap_or(missing) } else { forged };
-        verdicts.into_iter().map(outcome).collect()
+        let verdicts = batch.into_iter().map(check).collect();
+        (allowed, verdicts)
     }
 
     /// Runs the server's code; a panic in it is logged and answered, because it must not reach the plugin.
@@ -137,6 +229,17 @@ impl Desk {
         }
         result.ok()
     }
+}
+
+/// One outcome for each message, in order; `missing` where the server gave none.
+fn merged(verdicts: Vec<bool>, outcomes: Vec<Outcome>, missing: Code) -> Vec<Outcome> {
+    let refused = |code| Outcome { id: Uid::NONE, code };
+    let mut outcomes = outcomes.into_iter();
+    let outcome = |allowed| match allowed {
+        true => outcomes.next().unwrap_or(refused(missing)),
+        false => refused(Code::SENDER_FORGED),
+    };
+    verdicts.into_iter().map(outcome).collect()
 }
 
 #[cfg(test)]
@@ -179,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_when_the_server_ends_is_told() {
+        let recorder = Arc::new(Recorder::default());
+        let desk = desk(&recorder, false);
+        let own = desk.claim("a").unwrap();
+        let message = Envelope::new(Header { sender: own, ..Header::default() }, Payload::EMPTY);
+        let waiting = desk.submit_and_wait(vec![message]);
+        recorder.forget();
+        let outcomes = Recorder::runtime().block_on(waiting);
+        assert_eq!(outcomes, [Outcome { id: Uid::NONE, code: Code::SHUTTING_DOWN }]);
+        assert_eq!(recorder.senders(), [own]);
+    }
+
+    #[test]
     fn an_absent_sender_is_stamped_when_there_is_one_address_only() {
         let recorder = Arc::new(Recorder::default());
         let desk = desk(&recorder, false);
@@ -209,6 +325,36 @@ mod tests {
         desk.clear();
         assert_eq!(recorder.released(), [own]);
         assert_eq!(desk.claim("b").unwrap_err().code, Code::PLUGIN_UNAVAILABLE);
+    }
+
+    #[test]
+    fn what_the_next_instance_claims_goes_over_and_the_rest_is_given_back() {
+        let recorder = Arc::new(Recorder::default());
+        let (old, new) = (Arc::new(desk(&recorder, false)), desk(&recorder, false));
+        let (first, second) = (old.claim("a").unwrap(), old.claim("b").unwrap());
+        new.succeed(old.clone(), Vec::new());
+        recorder.next_address(first);
+        assert_eq!(new.claim("a").unwrap(), first);
+        new.settle();
+        assert_eq!(recorder.transferred(), [first]);
+        assert_eq!(codes(&old, &[first]), [Code::NONE]);
+        old.clear();
+        assert_eq!(recorder.released(), [second]);
+        assert_eq!(codes(&new, &[0]), [Code::NONE]);
+    }
+
+    #[test]
+    fn an_instance_that_could_not_start_gives_back_what_it_took() {
+        let recorder = Arc::new(Recorder::default());
+        let (old, new) = (Arc::new(desk(&recorder, false)), desk(&recorder, false));
+        let first = old.claim("a").unwrap();
+        new.succeed(old.clone(), Vec::new());
+        recorder.next_address(first);
+        new.claim("a").unwrap();
+        new.clear();
+        assert_eq!((recorder.transferred(), recorder.released()), (vec![first, first], Vec::new()));
+        old.clear();
+        assert_eq!(recorder.released(), [first]);
     }
 
     #[test]

@@ -3,9 +3,14 @@
 //! Panics are caught on the plugin's side, by the SDK. Here an answer that says "panicked" or "fatal" closes the fence:
 //! the state becomes failed, it is reported, and no call goes through any more.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
 };
 
 use caxton_abi::{
@@ -24,6 +29,20 @@ pub struct Fence {
     open: AtomicBool,
     calls: AtomicU64,
     errors: AtomicU64,
+    /// Calls of ports that are under way, the oldest first.
+    under_way: Mutex<BTreeMap<u64, (Instant, ThreadId)>>,
+}
+
+/// A call that is under way while this lives.
+struct Call<'a> {
+    fence: &'a Fence,
+    number: u64,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.fence.under_way().remove(&self.number);
+    }
 }
 
 /// How often a plugin was called.
@@ -45,6 +64,7 @@ impl Fence {
             open: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            under_way: Mutex::default(),
         }
     }
 
@@ -91,7 +111,40 @@ impl Fence {
     /// [`Code::PLUGIN_UNAVAILABLE`] when it is not callable, else its own.
     pub fn call<T>(&self, code: impl FnOnce() -> PResult<T>) -> Result<T, Failure> {
         self.admit()?;
-        self.judge(code())
+        let call = self.enter();
+        let answer = code();
+        drop(call);
+        self.judge(answer)
+    }
+
+    /// Fails the instance when a call of a port lasts longer than it may; answers with the threads that are in such
+    /// calls, which cannot be ended.
+    pub fn expire(&self, longest: Duration) -> Vec<ThreadId> {
+        let late = |(since, _): &&(Instant, ThreadId)| since.elapsed() > longest;
+        let threads: Vec<_> = self.under_way().values().filter(late).map(|(_, thread)| *thread).collect();
+        if !threads.is_empty() {
+            let longest = longest.as_millis();
+            let text =
+                format!("a call of plugin `{}` lasts longer than {longest} ms (call_ms_max)", self.name);
+            self.fail(&Failure::new(Code::PLUGIN_TIMED_OUT, text));
+        }
+        threads
+    }
+
+    /// True when the instance failed and a call of it has not come back.
+    pub fn hangs(&self) -> bool {
+        matches!(*self.lock(), State::Failed { .. }) && !self.under_way().is_empty()
+    }
+
+    fn enter(&self) -> Call<'_> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        self.under_way().insert(number, (Instant::now(), thread::current().id()));
+        Call { fence: self, number }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<u64, (Instant, ThreadId)>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a call and says whether it may be made.
@@ -163,6 +216,27 @@ mod tests {
         let (_, fence) = created();
         assert!(fence.call(|| RErr::<(), _>(error(0))).is_err());
         assert_eq!(fence.call(|| ROk(5)), Ok(5));
+    }
+
+    #[test]
+    fn a_call_that_lasts_too_long_fails_the_instance_and_names_its_thread() {
+        let (_, fence) = created();
+        let threads = fence.call(|| ROk(fence.expire(Duration::ZERO))).unwrap();
+        assert_eq!(threads, [thread::current().id()]);
+        let State::Failed { code, reason } = fence.state() else { panic!("{:?}", fence.state()) };
+        assert_eq!(code, Code::PLUGIN_TIMED_OUT);
+        assert_eq!(reason, "a call of plugin `sample` lasts longer than 0 ms (call_ms_max)");
+        assert!(!fence.hangs());
+    }
+
+    #[test]
+    fn a_failed_instance_hangs_until_its_call_came_back() {
+        let (_, fence) = created();
+        let hung = fence.call(|| {
+            fence.expire(Duration::ZERO);
+            ROk(fence.hangs())
+        });
+        assert_eq!((hung, fence.hangs()), (Ok(true), false));
     }
 
     #[test]

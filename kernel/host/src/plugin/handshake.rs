@@ -110,14 +110,36 @@ pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
     inspect_bytes(path, &bytes)
 }
 
-/// Reads a bounded file.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// SHA-256 of a file in lower-case hexadecimal, without holding the file in memory.
+///
+/// # Errors
+/// It cannot be read.
+pub fn digest(path: &Path) -> Result<String, LoadError> {
+    let mut file = open(path)?.take(LIBRARY_BYTES_MAX + 1);
+    let mut hasher = Sha256::new();
+    let mut part = [0; 64 << 10];
+    loop {
+        let read = file.read(&mut part);
+        match read.map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })? {
+            0 => return Ok(hexadecimal(&hasher.finalize())),
+            count => hasher.update(part.get(..count).unwrap_or_default()),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
     // Opening a pipe would wait for a writer, and a device may never end.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(not_a_library(path, "no regular file".to_owned()));
     }
-    let file = File::open(path).map_err(unreadable)?;
+    File::open(path).map_err(unreadable)
+}
+
+/// Reads a bounded file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(LIBRARY_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LIBRARY_BYTES_MAX {
@@ -128,7 +150,10 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Looks at a file's bytes.
-pub(super) fn inspect_bytes(path: &Path, bytes: &[u8]) -> Result<Inspection, LoadError> {
+///
+/// # Errors
+/// As [`inspect`], apart from reading the file.
+pub fn inspect_bytes(path: &Path, bytes: &[u8]) -> Result<Inspection, LoadError> {
     let section = handshake_section(path, bytes)?;
     let damaged = |why: String| LoadError::NoHandshake { path: path.to_owned(), why };
     let HandshakeInfo { abi_major, abi_minor, panic_unwind, rustc, target, symbol, manifest } =
@@ -170,7 +195,11 @@ fn is_printable(document: &Value) -> bool {
 
 /// SHA-256 in lower-case hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn not_a_library(path: &Path, found: String) -> LoadError {

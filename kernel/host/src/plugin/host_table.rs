@@ -21,7 +21,7 @@ use caxton_abi::{
         RSlice, RStr, RString, RVec,
     },
 };
-use caxton_core::port::EndpointRef;
+use caxton_core::{UnderWay, port::EndpointRef, store::Answer};
 
 use super::{Failure, State, desk::Desk};
 
@@ -33,6 +33,8 @@ pub type Control = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>
 pub trait Services: Send + Sync {
     /// Submits messages whose senders were checked; one outcome each, in order.
     fn submit(&self, plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome>;
+    /// As [`Services::submit`], for messages of any class: the answer is called when those that are durable are on disk.
+    fn submit_and_wait(&self, plugin: &str, batch: Vec<Envelope>, answer: Answer);
     /// Claims a name for a plugin's endpoint.
     ///
     /// # Errors
@@ -40,6 +42,8 @@ pub trait Services: Send + Sync {
     fn claim(&self, plugin: &str, name: &str, endpoint: EndpointRef) -> Result<u32, Failure>;
     /// Gives a claimed address back.
     fn release(&self, address: u32);
+    /// Hands a claimed address to another endpoint of the same plugin.
+    fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay);
     /// Changes the forwarding table, for a plugin that provides a router.
     fn program(&self, routes: Vec<RouteUpdate>);
     /// The addresses of names, one each; zero when a name is not valid or the table is full.
@@ -168,6 +172,17 @@ impl HostV1 for HostTable {
             self.0.guarded("invoke", || self.0.services.control(self.0.fence.name(), verb.as_str(), request));
         BorrowingFfiFuture::new(Served { desk: self.0.clone(), control })
     }
+
+    fn submit_and_wait<'a>(&'a self, batch: RVec<Envelope>) -> BorrowingFfiFuture<'a, RVec<Outcome>> {
+        let count = batch.len();
+        let waiting = self.0.guarded("submit_and_wait", || self.0.submit_and_wait(batch.into_vec()));
+        BorrowingFfiFuture::new(async move {
+            match waiting {
+                Some(outcomes) => outcomes.await.into(),
+                None => vec![Outcome { id: Uid::NONE, code: Code::INTERNAL }; count].into(),
+            }
+        })
+    }
 }
 
 /// A control operation that runs inside the server's runtime on every poll and on drop; a panic in it is answered.
@@ -219,7 +234,11 @@ mod tests {
     use crate::plugin::{fence::Fence, recorder::Recorder};
 
     fn table() -> HostBox {
-        let recorder = Arc::new(Recorder::default());
+        table_of(&Arc::new(Recorder::default()))
+    }
+
+    fn table_of(recorder: &Arc<Recorder>) -> HostBox {
+        let recorder = Arc::clone(recorder);
         let fence = Arc::new(Fence::new("sample", recorder.clone()));
         let handle = Recorder::runtime().handle().clone();
         object::host(HostTable(Arc::new(Desk::new(recorder, fence, handle, false))))
@@ -262,5 +281,33 @@ mod tests {
         let asked = [RStr::from_str("a"), RStr::from_str("b")];
         table().addresses(RSlice::from_slice(&asked), &mut addresses);
         assert_eq!(addresses.as_slice(), [7, 0]);
+    }
+
+    /// A message in the name of an address that nobody claimed.
+    fn forged() -> RVec<Envelope> {
+        let head = caxton_abi::Header { sender: 5, ..Default::default() };
+        RVec::from(vec![Envelope::new(head, Payload::EMPTY)])
+    }
+
+    #[test]
+    fn a_submission_waits_until_it_is_answered() {
+        let recorder = Arc::new(Recorder::default());
+        let table = table_of(&recorder);
+        let mut waiting = std::pin::pin!(table.submit_and_wait(forged()));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        recorder.answer();
+        let outcomes = block_on(waiting);
+        assert_eq!(outcomes.as_slice(), [Outcome { id: Uid::NONE, code: Code::SENDER_FORGED }]);
+        assert!(recorder.senders().is_empty());
+    }
+
+    #[test]
+    fn who_gave_a_submission_up_leaves_nothing_behind() {
+        let recorder = Arc::new(Recorder::default());
+        let table = table_of(&recorder);
+        drop(table.submit_and_wait(forged()));
+        recorder.answer();
+        assert_eq!(Arc::strong_count(&recorder), 3);
     }
 }

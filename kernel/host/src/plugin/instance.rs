@@ -5,8 +5,8 @@
 
 use std::{
     future::Future,
-    sync::{Arc, PoisonError, RwLock},
-    thread,
+    sync::{Arc, PoisonError, RwLock, Weak},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use caxton_abi::{
     plugin::{CreateArgs, PResult, PluginBox},
     std_types::RResult::{RErr, ROk},
 };
-use caxton_core::port::{EndpointRef, RouterRef};
+use caxton_core::port::{Endpoint, EndpointRef, RouterRef};
 use serde::Deserialize;
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
@@ -24,7 +24,7 @@ use super::{
     desk::Desk,
     fence::{Counts, Fence},
     host_table::HostTable,
-    ports::{EndpointPort, ExporterPort, ProtocolPort, RouterPort},
+    ports::{EndpointPort, ExporterPort, ProtocolPort, RouterPort, StorePort},
 };
 
 /// How long an instance may take to be created: creation does no work yet, so it is not configurable.
@@ -33,7 +33,7 @@ const CREATE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(250);
 
 /// The ports that this server knows.
-const KNOWN_PORTS: [&str; 4] = ["endpoint/1", "router/1", "protocol/1", "exporter/1"];
+const KNOWN_PORTS: [&str; 5] = ["endpoint/1", "router/1", "protocol/1", "exporter/1", "store/1"];
 
 /// How an instance is made.
 #[derive(Clone, Debug)]
@@ -69,6 +69,8 @@ pub struct Ports {
     pub protocol: Option<Arc<ProtocolPort>>,
     /// Takes signals.
     pub exporter: Option<Arc<ExporterPort>>,
+    /// Keeps what is durable.
+    pub store: Option<Arc<StorePort>>,
 }
 
 #[derive(Deserialize)]
@@ -88,12 +90,32 @@ impl Instance {
         options: Options,
         services: Arc<dyn Services>,
     ) -> Result<Arc<Self>, Failure> {
+        Self::create_beside(library, options, services, None, &[]).await
+    }
+
+    /// As [`Instance::create`], for the successor of an instance: it takes over the addresses that it claims until
+    /// [`Instance::settle`]. The `older` ones may still wait for answers.
+    ///
+    /// # Errors
+    /// As for [`Instance::create`].
+    pub async fn create_beside(
+        library: &Library,
+        options: Options,
+        services: Arc<dyn Services>,
+        predecessor: Option<&Self>,
+        older: &[Arc<Self>],
+    ) -> Result<Arc<Self>, Failure> {
         let Options { name, config, worker_threads, deadlines } = options;
         let inspection = library.inspection().clone();
         let fence = Arc::new(Fence::new(&name, services.clone()));
         let provides = |port: &str| inspection.manifest.provides.iter().any(|known| known == port);
         let desk = Desk::new(services, fence.clone(), Handle::current(), provides("router/1"));
         let desk = Arc::new(desk);
+        if let Some(predecessor) = predecessor {
+            let endpoint = |instance: &Arc<Self>| instance.ports.endpoint.as_ref().map(Arc::downgrade);
+            let older: Vec<Weak<dyn Endpoint>> = older.iter().filter_map(endpoint).collect();
+            desk.succeed(predecessor.desk.clone(), older);
+        }
         let args = CreateArgs {
             instance: name.as_str().into(),
             config: config.into(),
@@ -186,10 +208,30 @@ impl Instance {
             true => self.conclude(stopped, "could not stop", Code::INTERNAL, State::Stopped),
             false => Ok(()),
         };
+        self.discard().await;
+        result
+    }
+
+    /// Drops the plugin's object and keeps the addresses: for an instance that failed, so that the next one can take
+    /// them over.
+    pub async fn discard(&self) {
         let plugin = self.plugin.write().unwrap_or_else(PoisonError::into_inner).take();
         // A destructor that blocks is left behind on its thread.
         let _ = step_thread(self.name(), "drop", self.deadlines.stop, move || drop(plugin)).await;
-        result
+    }
+
+    /// Keeps for good the addresses that were taken over from the instance before.
+    pub fn settle(&self) {
+        self.desk.settle();
+    }
+
+    /// Fails the instance when a call of a port lasts longer than it may; answers with the threads that are in one. A
+    /// store may take as long as its disk does.
+    pub fn expire(&self, longest: Duration) -> Vec<ThreadId> {
+        if self.inspection.manifest.provides.iter().any(|port| port == "store/1") {
+            return Vec::new();
+        }
+        self.fence.expire(longest)
     }
 
     /// Asks how it is and answers its state.
@@ -339,6 +381,11 @@ fn ports_of(plugin: &PluginBox, inspection: &Inspection, fence: &Arc<Fence>) -> 
                 let port = plugin.exporter().into_option();
                 ports.exporter = port.map(|port| Arc::new(ExporterPort { port, fence }));
                 ports.exporter.is_some()
+            }
+            "store/1" => {
+                let port = plugin.store().into_option();
+                ports.store = port.map(|port| Arc::new(StorePort { port, fence }));
+                ports.store.is_some()
             }
             other => return Err(unknown_port(other)),
         };

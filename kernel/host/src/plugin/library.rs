@@ -92,7 +92,7 @@ pub fn load(path: &Path, expected_digest: Option<&str>) -> Result<Library, LoadE
     Ok(Library { inspection, module })
 }
 
-fn check_digest(inspection: &Inspection, expected: &str) -> Result<(), LoadError> {
+pub(crate) fn check_digest(inspection: &Inspection, expected: &str) -> Result<(), LoadError> {
     let hexadecimal = expected.strip_prefix("sha256:").unwrap_or(expected);
     if hexadecimal.eq_ignore_ascii_case(&inspection.sha256) {
         return Ok(());

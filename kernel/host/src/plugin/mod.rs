@@ -18,6 +18,7 @@ pub mod handshake;
 pub mod host_table;
 pub mod instance;
 pub mod library;
+mod line;
 pub mod ports;
 #[cfg(test)]
 mod recorder;

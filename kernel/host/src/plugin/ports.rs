@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use caxton_abi::{
-    Code, Envelope, Signal, Uid,
+    Code, Envelope, Payload, Signal, Uid,
     port::{
         Action, AgentEntry, EndpointBox, ExporterBox, Observation, ProtocolBox, RouteUpdate, RouterBox,
-        Unresolved,
+        StoreBox, StoreEntry, StoreOp, Unresolved,
     },
     std_types::{RResult::ROk, RSlice, RVec},
 };
@@ -35,6 +35,12 @@ pub struct ProtocolPort {
 /// A plugin's exporter.
 pub struct ExporterPort {
     pub(super) port: ExporterBox,
+    pub(super) fence: Arc<Fence>,
+}
+
+/// A plugin's store.
+pub struct StorePort {
+    pub(super) port: StoreBox,
     pub(super) fence: Arc<Fence>,
 }
 
@@ -137,5 +143,50 @@ impl ExporterPort {
     /// The plugin's own.
     pub fn flush(&self) -> Result<(), Failure> {
         self.fence.call(|| self.port.flush())
+    }
+}
+
+impl StorePort {
+    /// Applies all changes as one transaction and returns when they are on disk.
+    ///
+    /// # Errors
+    /// The plugin's own, [`Code::STORE_FULL`] among them.
+    pub fn write(&self, changes: &[StoreOp]) -> Result<(), Failure> {
+        self.fence.call(|| self.port.write(RSlice::from_slice(changes)))
+    }
+
+    /// What lies under a key.
+    ///
+    /// # Errors
+    /// The plugin's own.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Payload>, Failure> {
+        let mut found = RVec::new();
+        self.fence.call(|| self.port.get(RSlice::from_slice(key), &mut found))?;
+        Ok(found.into_iter().next().map(|entry: StoreEntry| entry.value))
+    }
+
+    /// Entries from a key up to another, in order.
+    ///
+    /// # Errors
+    /// The plugin's own.
+    pub fn read(
+        &self,
+        from: &[u8],
+        until: &[u8],
+        entries_max: u32,
+        bytes_max: u64,
+    ) -> Result<Vec<StoreEntry>, Failure> {
+        let mut found = RVec::new();
+        let [from, until] = [from, until].map(RSlice::from_slice);
+        self.fence.call(|| self.port.read(from, until, entries_max, bytes_max, &mut found))?;
+        Ok(found.into_vec())
+    }
+
+    /// Closes what is open, opens it again and verifies it.
+    ///
+    /// # Errors
+    /// The plugin's own; it takes no changes then.
+    pub fn reopen(&self) -> Result<(), Failure> {
+        self.fence.call(|| self.port.reopen())
     }
 }

@@ -6,7 +6,7 @@ use caxton_abi::{
     Code, Envelope, Payload, Signal, Uid,
     port::{Outcome, RouteUpdate},
 };
-use caxton_core::port::EndpointRef;
+use caxton_core::{UnderWay, port::EndpointRef, store::Answer};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Failure, Services, State, host_table::Control};
@@ -16,8 +16,11 @@ use super::{Failure, Services, State, host_table::Control};
 pub(super) struct Recorder {
     claimed: Mutex<Vec<String>>,
     released: Mutex<Vec<u32>>,
+    transferred: Mutex<Vec<u32>>,
+    next_address: Mutex<u32>,
     senders: Mutex<Vec<u32>>,
     programmed: Mutex<usize>,
+    answers: Mutex<Vec<(usize, Answer)>>,
     states: Mutex<Vec<String>>,
 }
 
@@ -35,6 +38,23 @@ impl Recorder {
     pub(super) fn released(&self) -> Vec<u32> {
         self.released.lock().unwrap().clone()
     }
+    /// Ends what waits: as many good outcomes as messages.
+    pub(super) fn answer(&self) {
+        for (count, answer) in std::mem::take(&mut *self.answers.lock().unwrap()) {
+            answer(vec![Outcome::default(); count]);
+        }
+    }
+    /// Forgets who waits, as a server that ends does.
+    pub(super) fn forget(&self) {
+        self.answers.lock().unwrap().clear();
+    }
+    pub(super) fn transferred(&self) -> Vec<u32> {
+        self.transferred.lock().unwrap().clone()
+    }
+    /// What [`Services::addresses`] answers from now on.
+    pub(super) fn next_address(&self, address: u32) {
+        *self.next_address.lock().unwrap() = address;
+    }
     pub(super) fn programmed(&self) -> usize {
         *self.programmed.lock().unwrap()
     }
@@ -45,6 +65,10 @@ impl Services for Recorder {
         self.senders.lock().unwrap().extend(batch.iter().map(|envelope| envelope.head.sender));
         vec![Outcome::default(); batch.len()]
     }
+    fn submit_and_wait(&self, plugin: &str, batch: Vec<Envelope>, answer: Answer) {
+        let outcomes = self.submit(plugin, batch);
+        self.answers.lock().unwrap().push((outcomes.len(), answer));
+    }
     fn claim(&self, _: &str, name: &str, _: EndpointRef) -> Result<u32, Failure> {
         let mut claimed = self.claimed.lock().unwrap();
         claimed.push(name.to_owned());
@@ -53,11 +77,17 @@ impl Services for Recorder {
     fn release(&self, address: u32) {
         self.released.lock().unwrap().push(address);
     }
+    fn transfer(&self, address: u32, _: EndpointRef, _: UnderWay) {
+        self.transferred.lock().unwrap().push(address);
+    }
     fn program(&self, routes: Vec<RouteUpdate>) {
         *self.programmed.lock().unwrap() += routes.len();
     }
     fn addresses(&self, names: &[&str]) -> Vec<u32> {
-        vec![7; names.len() / 2]
+        match *self.next_address.lock().unwrap() {
+            0 => vec![7; names.len() / 2],
+            next => vec![next; names.len()],
+        }
     }
     fn names(&self, _: &[u32]) -> Vec<String> {
         panic!("the table of names")

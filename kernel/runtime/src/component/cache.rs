@@ -5,8 +5,8 @@
 //! bytes.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -20,8 +20,23 @@ use crate::error::RuntimeError;
 /// A block of SHA-256, the longest key that HMAC takes as it is (RFC 2104).
 const KEY_BYTES: usize = 64;
 const KEY_FILE: &str = "key";
+/// Bytes of a file that are read at once.
+const PART_BYTES: usize = 64 << 10;
 /// Group and others.
 const FOREIGN_WRITE: u32 = 0o022;
+
+/// Machine code that is being written; its file goes with this value unless it was finished.
+pub(crate) struct Unfinished {
+    pub(crate) file: File,
+    path: PathBuf,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Not there any more when it was finished.
+        let _ = fs::remove_file(&self.path);
+    }
+}
 
 /// The cache directory.
 pub(crate) struct Cache {
@@ -53,9 +68,9 @@ impl Cache {
     /// The engine's, when the code is of another engine or needs more than the pool's slots have.
     pub(crate) fn load(&self, name: &str, engine: &Engine) -> Option<wasmtime::Result<Component>> {
         let path = self.code_path(name);
-        let code = fs::read(&path).ok()?;
+        let mut code = File::open(&path).ok()?;
         let tag = fs::read(self.tag_path(name)).ok()?;
-        if self.mac(name, &code).verify_slice(&tag).is_err() {
+        if self.mac(name, &mut code).ok()?.verify_slice(&tag).is_err() {
             tracing::warn!(file = %path.display(), "compiled component has no valid tag and is not used");
             return None;
         }
@@ -65,11 +80,21 @@ impl Cache {
         Some(unsafe { Component::deserialize_file(engine, &path) })
     }
 
-    /// Writes machine code that this server's compiler produced, and makes room for it.
-    pub(crate) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        self.prune(u64::try_from(code.len()).unwrap_or(u64::MAX))?;
-        self.write(&self.tag_path(name), &self.mac(name, code).finalize().into_bytes())?;
-        self.write(&self.code_path(name), code)
+    /// Makes a file for the machine code of a component, readable by the server's user alone.
+    pub(crate) fn begin(&self, name: &str) -> io::Result<Unfinished> {
+        let path = self.dir.join(format!("{name}.cwasm.{}.partial", std::process::id()));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok(Unfinished { file, path })
+    }
+
+    /// Keeps machine code that this server's compiler wrote, and makes room for it.
+    pub(crate) fn finish(&self, name: &str, mut code: Unfinished) -> io::Result<()> {
+        self.prune(code.file.metadata()?.len())?;
+        code.file.rewind()?;
+        let tag = self.mac(name, &mut code.file)?.finalize().into_bytes();
+        self.write(&self.tag_path(name), &tag)?;
+        fs::rename(&code.path, self.code_path(name))
     }
 
     fn code_path(&self, name: &str) -> PathBuf {
@@ -80,19 +105,26 @@ impl Cache {
         self.dir.join(format!("{name}.tag"))
     }
 
-    fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
+    /// The tag of a name and what stands in a file from where it is; the file may be large, so it is read in parts.
+    fn mac(&self, name: &str, code: &mut File) -> io::Result<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new(&self.key.into());
         mac.update(name.as_bytes());
         mac.update(&[0]);
-        mac.update(code);
-        mac
+        let mut part = vec![0; PART_BYTES];
+        loop {
+            let length = code.read(&mut part)?;
+            if length == 0 {
+                return Ok(mac);
+            }
+            mac.update(part.get(..length).unwrap_or_default());
+        }
     }
 
     /// Replaces the file in one step, so that a reader sees the old or the new one.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let partial = path.with_extension(format!("{}.partial", std::process::id()));
         let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
         file.write_all(bytes)?;
         drop(file);
         fs::rename(&partial, path)
@@ -123,10 +155,10 @@ impl Cache {
 }
 
 fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
             let mut key = [0; KEY_BYTES];
-            fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+            File::open("/dev/urandom")?.read_exact(&mut key)?;
             file.write_all(&key)?;
             Ok(key)
         }

@@ -98,21 +98,44 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
-/// Runs every check that needs no compiler, cheapest first.
-pub(crate) fn check(bytes: &[u8], options: &RuntimeOptions) -> Result<ComponentInfo, ComponentError> {
+/// Runs every check that needs no compiler, cheapest first. Validation takes more than linear time in the worst case, so
+/// a server leaves it to the child that compiles: see [`crate::Runtime::compile`].
+///
+/// # Errors
+/// The first check that fails; its code tells which.
+pub fn check(bytes: &[u8], options: &RuntimeOptions) -> Result<ComponentInfo, ComponentError> {
+    let found = scan(bytes, options)?;
+    validate(bytes)?;
+    describe(bytes, found)
+}
+
+/// Runs the checks that walk over the bytes once: size, kind, structure, world, imports.
+pub(crate) fn outline(bytes: &[u8], options: &RuntimeOptions) -> Result<ComponentInfo, ComponentError> {
+    describe(bytes, scan(bytes, options)?)
+}
+
+/// Holds a component against the rules of WebAssembly and the list of proposals.
+pub(crate) fn validate(bytes: &[u8]) -> Result<(), ComponentError> {
+    let validated = Validator::new_with_features(FEATURES).validate_all(bytes);
+    validated.map(|_types| ()).map_err(|error| invalid(&error))
+}
+
+fn scan(bytes: &[u8], options: &RuntimeOptions) -> Result<Outline, ComponentError> {
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if size > options.component_bytes_max {
         return Err(ComponentError::TooLarge { bytes: size, max: options.component_bytes_max });
     }
     check_preamble(bytes)?;
-    let outline = structure::scan(bytes)?;
-    Validator::new_with_features(FEATURES).validate_all(bytes).map_err(|error| invalid(&error))?;
-    let Outline { imports, exports } = outline;
+    structure::scan(bytes)
+}
+
+fn describe(bytes: &[u8], found: Outline) -> Result<ComponentInfo, ComponentError> {
+    let Outline { imports, exports } = found;
     let lanes = world::check_exports(&exports)?;
     world::check_imports(&imports)?;
     Ok(ComponentInfo {
         digest: digest(bytes),
-        bytes: size,
+        bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         imports,
         exports,
         timed: lanes.timed,

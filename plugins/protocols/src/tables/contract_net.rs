@@ -10,7 +10,7 @@ use caxton_plugin::Code;
 use crate::table::{
     Clock, Effect as Do,
     Event::{self, Deadline, Dismissed, InitiatorLost, ParticipantLost, Undelivered},
-    Guard::{AnswersCall, AnswersCancel, CrossesCall, CrossesCancel, HadBound, Stale, Timely, Void},
+    Guard::{AnswersCall, AnswersCancel, CrossesCall, CrossesCancel, Gone, HadBound, Stale, Timely, Void},
     Next::{self, Back, Same},
     Role, Row,
     State::{
@@ -44,6 +44,8 @@ const ROWS: &[Row] = &[
     Row::new(3, AwaitBid, p(Act::Refuse), to(Refused), Do::Nothing),
     Row::new(4, AwaitBid, p(Act::NotUnderstood), to(NotUnderstood), Do::Nothing),
     Row::new(5, AwaitBid, Undelivered(Act::Cfp), to(Failed), Do::FailSender),
+    // An agent that left for good reads no call any more.
+    Row::new(5, AwaitBid, ParticipantLost, to(Failed), Do::FailInitiator(Code::AGENT_LOST)).when(Gone),
     Row::new(6, AwaitBid, Deadline, to(NoReply), Do::Nothing),
     Row::new(7, NoReply, p(Act::Propose), to(Late), Do::WithholdAndReject(Code::BID_LATE)),
     // A late refusal says what silence said.

@@ -6,7 +6,7 @@ use caxton_plugin::Code;
 use crate::table::{
     Clock, Effect as Do,
     Event::{self, Deadline, InitiatorLost, ParticipantLost, Undelivered},
-    Guard::{AnswersCancel, CrossesCall, CrossesCancel, HadBound, Stale, Timely, Void},
+    Guard::{AnswersCancel, CrossesCall, CrossesCancel, Gone, HadBound, Stale, Timely, Void},
     Next::{self, Back, Same},
     Role, Row,
     State::{
@@ -41,6 +41,8 @@ const ROWS: &[Row] = &[
     Row::new(5, Requested, p(Act::Failure), to(Failed), Do::Nothing),
     Row::new(5, Agreed, p(Act::Failure), to(Failed), Do::Nothing),
     Row::new(5, Requested, Undelivered(Act::Request), to(Failed), Do::FailSender),
+    // An agent that left for good answers no request that it had taken; the next instance of one that trapped may.
+    Row::new(5, Requested, ParticipantLost, to(Failed), Do::FailInitiator(Code::AGENT_LOST)).when(Gone),
     Row::new(5, Agreed, ParticipantLost, to(Failed), Do::FailInitiator(Code::AGENT_LOST)),
     // The promise was told as broken; the next instance may still do the work.
     Row::new(5, Failed, p(Act::Inform), Same, Do::DeliverLate).when(Void),

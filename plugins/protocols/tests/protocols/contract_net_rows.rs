@@ -111,6 +111,24 @@ fn row_13_a_bid_of_a_lost_agent_fails_and_an_unanswered_call_waits_on() {
 }
 
 #[test]
+fn row_05_a_call_fails_when_its_agent_leaves_for_good() {
+    let mut net = called(&[P, Q]);
+    assert_eq!(net.remove(P).letters(), ["failure 11>1 re 111 agent-lost"]);
+    assert_eq!(net.states(), ["FAILED", "AWAIT_BID"]);
+}
+
+#[test]
+fn a_loss_that_names_a_conversation_concerns_that_one_only() {
+    let mut net = bid(&[P]);
+    net.send(crate::auction::accept(P));
+    let mut lost = agent_lost(P, &[]);
+    lost.envelope.head.conversation = caxton_plugin::Uid::from_u128(999);
+    assert!(net.observe(std::slice::from_ref(&lost)).sent.is_empty());
+    lost.envelope.head.conversation = crate::kit::C;
+    assert_eq!(net.observe(&[lost]).letters(), ["failure 11>1 re 311 agent-lost"]);
+}
+
+#[test]
 fn row_13_a_bid_that_never_arrived_is_void() {
     let mut net = bid(&[P]);
     let seen = net.undeliver(propose(P), Code::MAILBOX_FULL);

@@ -28,6 +28,7 @@ enum Stimulus {
     Says(Role, Act, u32, By),
     Undelivered(Role, Act),
     ParticipantLost,
+    ParticipantGone,
     InitiatorLost,
     /// Time passes until the session's deadline, or until the decision times out.
     Time,
@@ -45,7 +46,8 @@ fn reply_with(table: &Table, act: Act) -> u32 {
 }
 
 fn stimuli() -> Vec<Stimulus> {
-    let mut all = vec![Stimulus::ParticipantLost, Stimulus::InitiatorLost, Stimulus::Time];
+    let mut all =
+        vec![Stimulus::ParticipantLost, Stimulus::ParticipantGone, Stimulus::InitiatorLost, Stimulus::Time];
     for role in [Role::Initiator, Role::Participant] {
         for act in Act::ALL {
             all.push(Stimulus::Undelivered(role, act));
@@ -108,6 +110,7 @@ fn act_on(net: &mut Net, table: &Table, stimulus: Stimulus) -> Seen {
             net.undeliver(message(table, role, act, to, By::None, net.now), Code::MAILBOX_FULL)
         }
         Stimulus::ParticipantLost => net.lose(P),
+        Stimulus::ParticipantGone => net.remove(P),
         Stimulus::InitiatorLost => net.lose(I),
         Stimulus::Time => {
             let due = [&session(net)["deadline_ms"], &conversation(net)["decide_by_ms"]];
@@ -132,7 +135,7 @@ fn event(table: &Table, session: &Value, stimulus: Stimulus) -> Option<Event> {
             let own = (act == Act::Propose) == (role == Role::Participant);
             (own && sent(act)).then_some(Event::Undelivered(act))
         }
-        Stimulus::ParticipantLost => Some(Event::ParticipantLost),
+        Stimulus::ParticipantLost | Stimulus::ParticipantGone => Some(Event::ParticipantLost),
         Stimulus::InitiatorLost => Some(Event::InitiatorLost),
         Stimulus::Time if session["deadline_ms"].as_u64() == Some(u64::MAX) => Some(Event::Dismissed),
         Stimulus::Time => Some(Event::Deadline),
@@ -157,6 +160,7 @@ fn holds(guard: Guard, session: &Value, stimulus: Stimulus) -> bool {
         }
         // A cancel's time and its call's end together here, so the call of a pending cancel is open.
         Guard::CrossesCall => in_reply_to == Some(100) && [State::AwaitBid, State::Requested].contains(&back),
+        Guard::Gone => stimulus == Stimulus::ParticipantGone,
         Guard::Void => session["void"] != 0 && !answers_cancel,
         Guard::HadBound => [State::Bid, State::Accepted, State::Agreed].contains(&back),
     }

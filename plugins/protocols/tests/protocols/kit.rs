@@ -174,6 +174,11 @@ impl Net {
         self.observe(&[agent_lost(agent, &[])])
     }
 
+    /// The agent leaves for good.
+    pub fn remove(&mut self, agent: u32) -> Seen {
+        self.observe(&[Observation { code: Code::AGENT_STOPPED, ..agent_lost(agent, &[]) }])
+    }
+
     pub fn observe(&mut self, batch: &[Observation]) -> Seen {
         let mut out = Vec::new();
         self.engine.observe(batch, self.now, &mut out);

@@ -55,6 +55,29 @@ fn row_4_a_result_ends_it_and_the_agreement_may_be_skipped() {
 }
 
 #[test]
+fn row_5_a_request_that_was_taken_fails_when_its_agent_leaves_for_good() {
+    let mut net = requested();
+    let seen = net.remove(P);
+    assert_eq!(seen.letters(), ["failure 11>1 re 100 agent-lost"]);
+    assert_eq!(seen.closed, ["failed"]);
+}
+
+#[test]
+fn row_5_a_request_waits_on_when_only_the_instance_is_lost() {
+    let mut net = requested();
+    assert!(net.lose(P).sent.is_empty());
+    assert_eq!(net.states(), ["REQUESTED"]);
+}
+
+#[test]
+fn row_5_what_the_last_turn_of_a_removed_agent_answers_is_delivered_late() {
+    let mut net = requested();
+    net.remove(P);
+    let done = net.send(ask(P, I, "inform").re(100));
+    assert_eq!((done.withheld(), done.flags(), done.sent.len()), (None, flags::LATE, 0));
+}
+
+#[test]
 fn row_5_a_failure_ends_it() {
     assert_eq!(agreed().send(ask(P, I, "failure").re(100)).closed, ["failed"]);
     assert_eq!(requested().send(ask(P, I, "failure").re(100)).closed, ["failed"]);

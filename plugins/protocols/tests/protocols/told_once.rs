@@ -80,7 +80,7 @@ fn a_removed_agents_call_is_told_once() {
         loss(Code::AGENT_STOPPED),
         say(I, P, "cfp").with(111).by(T0 + 1_000).undeliverable(Code::AGENT_STOPPED),
     ]);
-    assert_eq!(seen.letters(), ["failure 11>1 re 111 agent-stopped"]);
+    assert_eq!(seen.letters(), ["failure 11>1 re 111 agent-lost"]);
 }
 
 #[test]

@@ -36,8 +36,8 @@ async fn a_message_is_submitted_as_the_endpoint() {
     let sent = bench.fake.take_submitted();
     assert_eq!(
         reply.json(),
-        json!({"kind": "caxton.accepted/v1", "id": sent[0].head.id.to_string(), "conversation-id": "auction-1",
-            "receiver": ["echo@test", "b@elsewhere"]})
+        json!({"kind": "caxton.accepted/v1", "id": sent[0].head.id.to_string(), "class": "volatile",
+            "conversation-id": "auction-1", "receiver": ["echo@test", "b@elsewhere"]})
     );
     let host = &bench.shared.host;
     let receivers: Vec<String> = sent.iter().map(|copy| host.name(copy.head.receiver)).collect();

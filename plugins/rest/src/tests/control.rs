@@ -5,12 +5,12 @@ use axum::{
     http::{Request, StatusCode},
 };
 use caxton_plugin::{Code, Error};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bench::Bench;
 
 /// Method, path, body, and the verb with its request.
-const OPERATIONS: [(&str, &str, &str, &str, &str); 14] = [
+const OPERATIONS: [(&str, &str, &str, &str, &str); 27] = [
     ("GET", "/v1/status", "", "server.status", "{}"),
     ("GET", "/healthz", "", "server.health", "{}"),
     ("GET", "/v1/components", "", "components.list", "{}"),
@@ -25,6 +25,37 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 14] = [
     ("GET", "/v1/conversations/auction-1", "", "conversations.get", r#"{"id":"auction-1"}"#),
     ("GET", "/v1/dead-letters", "", "dead-letters.list", r#"{"limit":50}"#),
     ("GET", "/v1/dead-letters?limit=1000", "", "dead-letters.list", r#"{"limit":1000}"#),
+    (
+        "GET",
+        "/v1/dead-letters?reason=poison&agent=a",
+        "",
+        "dead-letters.list",
+        r#"{"limit":50,"reason":"poison","agent":"a"}"#,
+    ),
+    ("GET", "/v1/dead-letters/17", "", "dead-letters.get", r#"{"id":"17"}"#),
+    ("POST", "/v1/dead-letters/requeue", r#"{"ids":["17"]}"#, "dead-letters.requeue", r#"{"ids":["17"]}"#),
+    ("POST", "/v1/dead-letters/purge", r#"{"all":true}"#, "dead-letters.purge", r#"{"all":true}"#),
+    ("PUT", "/v1/agents/a", r#"{"component":"c"}"#, "agents.apply", r#"{"component":"c","name":"a"}"#),
+    (
+        "PUT",
+        "/v1/agents/a?canary=10",
+        r#"{"name":"a@test"}"#,
+        "agents.apply",
+        r#"{"name":"a@test","canary":10}"#,
+    ),
+    ("POST", "/v1/agents/a/promote", "", "agents.promote", r#"{"name":"a"}"#),
+    ("POST", "/v1/agents/a/rollback", "", "agents.rollback", r#"{"name":"a"}"#),
+    ("POST", "/v1/plugins/rest/reload", "", "plugins.reload", r#"{"name":"rest"}"#),
+    (
+        "POST",
+        "/v1/plugins/rest/reload",
+        r#"{"library":"/l.so"}"#,
+        "plugins.reload",
+        r#"{"library":"/l.so","name":"rest"}"#,
+    ),
+    ("POST", "/v1/reload", "", "server.reload", "{}"),
+    ("POST", "/v1/reload", "{}", "server.reload", "{}"),
+    ("POST", "/v1/reload", r#"{"x":1}"#, "server.reload", r#"{"x":1}"#),
 ];
 
 #[tokio::test]
@@ -36,8 +67,13 @@ async fn each_operation_is_a_verb_and_gives_its_document() {
         let reply = bench.call(method, path, body).await;
         assert_eq!((reply.status, reply.json()), (StatusCode::OK, document), "{method} {path}");
         assert_eq!(reply.header("content-type"), "application/json", "{method} {path}");
-        assert_eq!(bench.fake.invocations(), [(verb.to_owned(), request.to_owned())], "{method} {path}");
+        let [(found, asked)] = bench.fake.invocations().try_into().unwrap();
+        assert_eq!((found.as_str(), parsed(&asked)), (verb, parsed(request)), "{method} {path}");
     }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 #[tokio::test]
@@ -82,6 +118,51 @@ async fn readiness_and_life_are_two_things() {
     assert_eq!((ready.status, ready.json()), (StatusCode::SERVICE_UNAVAILABLE, document));
     bench.fake.answer("server.health", json!({"live": true, "ready": true}));
     assert_eq!(bench.call("GET", "/readyz", "").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_document_that_contradicts_its_request_is_refused() {
+    for (method, path, body, detail) in [
+        (
+            "PUT",
+            "/v1/agents/a",
+            r#"{"name":"b"}"#,
+            "`name` is \"b\" in the document and \"a\" in the path; remove one of the two",
+        ),
+        (
+            "PUT",
+            "/v1/agents/a?canary=5",
+            r#"{"canary":6}"#,
+            "`canary` is 6 in the document and 5 in the query; remove one of the two",
+        ),
+        (
+            "POST",
+            "/v1/plugins/a/reload",
+            r#"{"name":"b"}"#,
+            "`name` is \"b\" in the document and \"a\" in the path; remove one of the two",
+        ),
+        (
+            "POST",
+            "/v1/dead-letters/purge",
+            r#"{"all":false,"all":true}"#,
+            "the request's document is not valid: duplicate field `all` at line 1 column 18",
+        ),
+    ] {
+        let bench = Bench::new();
+        let reply = bench.call(method, path, body).await;
+        assert_eq!(reply.problem(), (400, "CX0602".to_owned()), "{path}");
+        assert_eq!((reply.json()["detail"].as_str(), bench.fake.invocations()), (Some(detail), vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_left_out_needs_no_media_type_and_any_other_does() {
+    for (body, status) in [("", 200), ("{}", 415)] {
+        let bench = Bench::new();
+        bench.fake.answer("server.reload", json!({}));
+        let reply = bench.send(Request::post("/v1/reload").body(Body::from(body)).unwrap()).await;
+        assert_eq!(reply.status.as_u16(), status, "{body}");
+    }
 }
 
 #[tokio::test]

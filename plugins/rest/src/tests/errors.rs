@@ -36,7 +36,7 @@ async fn a_wrong_method_names_the_right_ones() {
     let bench = Bench::new();
     for (method, path, allow) in [
         ("POST", "/v1/status", "GET,HEAD"),
-        ("PATCH", "/v1/agents/a", "GET,HEAD,DELETE"),
+        ("PATCH", "/v1/agents/a", "GET,HEAD,PUT,DELETE"),
         ("GET", "/v1/messages", "POST"),
         ("OPTIONS", "/v1/components", "PUT,GET,HEAD"),
     ] {
@@ -170,7 +170,7 @@ async fn too_much_says_when_to_try_again() {
     bench.fake.fail("agents.list", Code::AGENT_LIMIT.into());
     let reply = bench.call("GET", "/v1/agents", "").await;
     assert_eq!(reply.problem(), (429, "CX0423".to_owned()));
-    assert_eq!(reply.header("retry-after"), "1");
+    assert_eq!(reply.header("retry-after"), "60");
 }
 
 #[tokio::test]

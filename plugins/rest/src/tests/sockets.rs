@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use caxton_acl::Performative;
-use caxton_plugin::{Code, Endpoint, Plugin, testing::FakeHost};
+use caxton_plugin::{Code, Endpoint, Payload, Plugin, testing::FakeHost};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -211,16 +211,52 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
     };
     let mut idle = server.connect().await;
     let work = async {
-        assert_eq!(rest_of(&mut idle).await, "", "an idle connection is closed at once");
         while TcpStream::connect(server.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
         assert_eq!(server.rest.deliver(vec![answer(&question, Performative::Inform, "ho")]), [Code::NONE]);
+        idle.write_all(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let last = rest_of(&mut idle).await;
+        assert!(status(&last) == "200" && last.contains("connection: close"), "{last}");
         rest_of(&mut asking).await
     };
     let (drained, answer) = tokio::join!(server.rest.drain(PATIENCE), work);
     assert_eq!(drained, Ok(()));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ho"), "{answer}");
+}
+
+#[tokio::test]
+async fn while_the_whole_server_drains_health_is_answered_and_nothing_else() {
+    let server = running(Config::default()).await;
+    server.fake.answer("server.health", json!({"live": true, "ready": false, "draining": true}));
+    let mut idle = server.connect().await;
+    assert_eq!(server.rest.drain(PATIENCE).await, Ok(()));
+    assert_eq!(rest_of(&mut idle).await, "", "an idle connection is closed at once");
+    let ready = server.raw("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(status(&ready) == "503" && ready.contains("\"draining\":true"), "{ready}");
+    let live = server.raw("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert_eq!(status(&live), "200", "{live}");
+    let work = server.raw("GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(status(&work) == "503" && work.contains("CX0903") && work.contains("retry-after: "), "{work}");
+    server.rest.stop().await.unwrap();
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_instance_listens_on_the_same_socket_and_counts_on() {
+    let server = running(Config::default()).await;
+    let handed = server.rest.invoke("handover", Payload::EMPTY).await.unwrap();
+    let handed: serde_json::Value = serde_json::from_slice(handed.as_slice()).unwrap();
+    let config: Config = serde_json::from_value(handed).unwrap();
+    let next = Arc::new(Rest::create(FakeHost::new().host(), config).unwrap());
+    next.start().await.unwrap();
+    assert_eq!(next.address(), Some(server.address));
+    assert_eq!(server.rest.drain(PATIENCE).await, Ok(()));
+    server.rest.stop().await.unwrap();
+    let answer = server.raw("GET /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(status(&answer), "404", "{answer}");
 }
 
 #[tokio::test]

@@ -1,0 +1,4 @@
+//! Drives `caxton_fuzz_targets::config`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| caxton_fuzz_targets::config(bytes));
