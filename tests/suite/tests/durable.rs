@@ -115,3 +115,37 @@ fn without_a_store_a_durable_message_is_refused() {
     assert_eq!((code, &problem["code"]), (503, &json!("CX0323")), "{problem}");
     assert_eq!(status(&server)["store"], Value::Null);
 }
+
+#[test]
+fn a_store_is_exchanged_under_durable_messages_and_a_bad_one_leaves_the_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&format!("{}\n[plugins.echo]\n", config(dir.path()))).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let accepted = thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut accepted = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let message = json!({"performative": "inform", "receiver": ["echo"], "content": "kept", "class": "durable"});
+                let (code, answer) = post(&server, message);
+                assert_eq!(code, 202, "{answer}");
+                accepted += 1;
+            }
+            accepted
+        });
+        for _ in 0..5 {
+            let done = server.cli(&["plugin", "reload", "store-sqlite"]).unwrap();
+            assert!(done.status.success(), "{}\n{}", String::from_utf8_lossy(&done.stderr), server.log());
+        }
+        let text = dir.path().join("text.so");
+        fs::write(&text, "no library").unwrap();
+        let refused =
+            server.cli(&["plugin", "reload", "store-sqlite", "--file", &text.display().to_string()]).unwrap();
+        assert!(!refused.status.success());
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        sending.join().unwrap()
+    });
+    until(&server, || status(&server)["store"]["messages"] == 0);
+    let books = &status(&server)["accounting"]["by-class"]["durable"];
+    assert_eq!((&books["accepted"], &books["delivered"]), (&json!(accepted), &json!(accepted)), "{books}");
+    assert_eq!(server.json(&["describe", "plugin", "store-sqlite"]).unwrap()["generation"], 6);
+}

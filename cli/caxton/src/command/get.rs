@@ -123,7 +123,8 @@ fn table(columns: &[Column], items: &[Value], now_micros: i64) -> Table {
     let mut table = Table::new(columns.iter().map(|(heading, _)| *heading));
     for item in items {
         table.row(columns.iter().map(|(_, cell)| match cell {
-            Cell::Text(key) => text(item, key),
+            // A trap's frames stand below its first line; a row has room for that one.
+            Cell::Text(key) => text(item, key).lines().next().unwrap_or_default().to_owned(),
             Cell::Ago(key) => ago(&text(item, key), now_micros),
             Cell::Digest(key) => short_digest(&text(item, key)),
         }));

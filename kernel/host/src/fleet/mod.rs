@@ -15,6 +15,7 @@ mod connect;
 mod reconfigure;
 mod reload;
 mod revive;
+mod store;
 
 use std::{
     path::PathBuf,

@@ -12,7 +12,7 @@ use caxton_abi::{Code, EventName, Payload, Signal};
 use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Fleet, GENERATIONS_MAX, RETIRING_MAX, Wanted, blocking, works};
+use super::{Fleet, GENERATIONS_MAX, RETIRING_MAX, Wanted, blocking, store, works};
 use crate::{
     compose::{self, Slot},
     config::plugins,
@@ -86,6 +86,9 @@ impl Fleet {
         let loaded = wanted.loaded.clone();
         let changed = slot.place().table.config.clone();
         let library = blocking(move || prepare(&of, &Wanted { table, path, loaded })).await??;
+        if store::is_store(library.inspection()) {
+            return self.exchange_store(slot, wanted, &library).await;
+        }
         let config = match &old {
             Some(old) if works(old) => overlaid(&wanted, library.inspection(), handover(old).await, &changed),
             // What a failed instance holds, such as a listener, ends before the next one starts.
@@ -126,7 +129,7 @@ impl Fleet {
         Err(Failure::new(Code::PLUGIN_BUSY, text))
     }
 
-    fn install(&self, slot: &Slot, wanted: Wanted, new: &Arc<Instance>) {
+    pub(super) fn install(&self, slot: &Slot, wanted: Wanted, new: &Arc<Instance>) {
         let version = new.inspection().manifest.version.clone();
         let generation = {
             let mut place = slot.place();
@@ -262,18 +265,11 @@ fn judge(slot: &Slot, wanted: &Wanted, inspection: &Inspection) -> Result<(), Fa
     }
 }
 
-/// Ports are connected at the start; a version with others needs a restart. A store's writer holds its port for good.
+/// Ports are connected at the start; a version with others needs a restart.
 fn same_ports(slot: &Slot, new: &Inspection) -> Result<(), Failure> {
     let running =
         slot.place().instance.as_ref().map(|instance| instance.inspection().manifest.provides.clone());
     let provides = &new.manifest.provides;
-    if provides.iter().any(|port| port == "store/1") {
-        let text = format!(
-            "plugin `{}` is the store, which is not exchanged while the server runs: restart it",
-            slot.name
-        );
-        return Err(Failure::new(Code::CONFIG_NOT_RELOADABLE, text));
-    }
     let sorted = |ports: &[String]| ports.iter().cloned().collect::<std::collections::BTreeSet<_>>();
     match running {
         Some(running) if sorted(&running) != sorted(provides) => {

@@ -30,8 +30,8 @@ use super::{
 
 const CLIENTS: u64 = 3;
 const LIMITS: &str = "restarts_max = 1000000\ndead_letters_max = 200\nduplicates_max = 1000";
-/// The plugins that are reloaded: all but the store, which is not exchanged while the server runs.
-const PLUGINS: [&str; 5] = ["router", "protocols", "rest", "jsonl", "echo"];
+/// The plugins that are reloaded.
+const PLUGINS: [&str; 6] = ["router", "protocols", "rest", "jsonl", "echo", "store-sqlite"];
 /// The slow agent's mailbox.
 const MAILBOX: u64 = 100;
 /// How long open contract nets may take after the load: their result's time and some room.
