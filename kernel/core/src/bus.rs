@@ -188,6 +188,12 @@ impl Bus {
         }
     }
 
+    /// Takes a protocol port away for good: nobody watches its protocols any more, and its timers are forgotten.
+    pub fn remove_protocol(&self, port: u32) {
+        write(&self.watch).remove(port);
+        lock(&self.timers).cancel_owner(crate::timer::Key::Protocol(port, 0));
+    }
+
     /// What protocols know of a conversation, as JSON.
     pub fn describe(&self, conversation: Uid) -> Option<String> {
         let ports = read(&self.watch).present();

@@ -67,6 +67,12 @@ impl Watch {
         self.missed_timers(port)
     }
 
+    /// Forgets a port and which protocols it watches.
+    pub(crate) fn remove(&mut self, port: u32) {
+        self.port_of.retain(|_, watcher| *watcher != port);
+        self.ports.remove(&port);
+    }
+
     /// The timers that a port missed, when it can take them now.
     pub(super) fn missed_timers(&mut self, port: u32) -> Vec<u64> {
         let takes = !self.holds.is_held(port);

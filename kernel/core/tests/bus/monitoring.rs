@@ -221,3 +221,18 @@ fn timers_of_a_protocol_wait_until_it_comes_back() {
     rig.later(0);
     assert_eq!(*monitor.fired.lock().unwrap(), [8]);
 }
+
+#[test]
+fn a_protocol_that_was_removed_watches_nothing_and_its_timers_are_forgotten() {
+    let mut rig = Rig::new();
+    let monitor =
+        watch(&rig, |_, _| vec![Action { token: 7, time_ms: 1_000_500, ..bare(action::SET_TIMER) }]);
+    let client = rig.client;
+    rig.submit(cfp(&rig, client));
+    rig.bus.remove_protocol(1);
+    rig.submit(cfp(&rig, client));
+    rig.later(1_000);
+    assert_eq!(rig.got().len(), 2, "the second one passes as if nobody had ever watched");
+    assert_eq!(monitor.seen.lock().unwrap().len(), 1);
+    assert!(monitor.fired.lock().unwrap().is_empty());
+}

@@ -61,7 +61,7 @@ impl Fleet {
         let (bus, clock, pump) = (self.sockets.bus.clone(), self.sockets.clock, self.sockets.pump.clone());
         blocking(move || {
             if ports.protocol.is_some() {
-                bus.set_protocol(number, None);
+                bus.remove_protocol(number);
             }
             if ports.router.is_some() {
                 bus.set_router(None, clock.now());

@@ -101,7 +101,13 @@ impl Fleet {
         };
         match started {
             Ok(()) => self.slots().push(slot),
-            Err(_) => self.sockets.readiness.remove(&view),
+            Err(_) => {
+                // It was connected before it started.
+                if let Some(instance) = slot.instance() {
+                    self.disconnect(&slot, &instance).await?;
+                }
+                self.sockets.readiness.remove(&view);
+            }
         }
         started
     }
