@@ -1,6 +1,6 @@
 //! Which agents were deployed, kept so that they are there again when the server starts.
 //!
-//! A record has the manifest as it was given; the component's bytes lie in [`Files`]. Without a store nothing is kept.
+//! A record has the manifest as it was given; the component's bytes lie in `Files`. Without a store nothing is kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, hash_map::DefaultHasher},
