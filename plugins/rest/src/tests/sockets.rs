@@ -209,15 +209,26 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
         }
         tokio::task::yield_now().await;
     };
-    let mut idle = server.connect().await;
+    let mut sending = server.connect().await;
+    let head = "POST /v1/agents/echo/ask HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
+    sending.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    sending.read_exact(&mut begun).await.unwrap();
     let work = async {
         while TcpStream::connect(server.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
         assert_eq!(server.rest.deliver(vec![answer(&question, Performative::Inform, "ho")]), [Code::NONE]);
-        idle.write_all(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-        let last = rest_of(&mut idle).await;
-        assert!(status(&last) == "200" && last.contains("connection: close"), "{last}");
+        sending.write_all(b"hi").await.unwrap();
+        let late = loop {
+            if let Some(question) = server.fake.take_submitted().pop() {
+                break question;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(server.rest.deliver(vec![answer(&late, Performative::Inform, "ha")]), [Code::NONE]);
+        let last = rest_of(&mut sending).await;
+        assert!(last.contains("connection: close") && last.ends_with("ha"), "{last}");
         rest_of(&mut asking).await
     };
     let (drained, answer) = tokio::join!(server.rest.drain(PATIENCE), work);
