@@ -29,7 +29,8 @@ use crate::failure::{Exit, Failure};
 /// The keys of a manifest.
 const KEYS: [&str; 7] = ["name", "component", "capabilities", "groups", "grants", "config", "limits"];
 /// The keys of its table of limits.
-const LIMIT_KEYS: [&str; 4] = ["memory_bytes_max", "turn_ms_max", "mailbox_messages_max", "restarts_max"];
+const LIMIT_KEYS: [&str; 5] =
+    ["memory_bytes_max", "turn_ms_max", "mailbox_messages_max", "restarts_max", "recycle_memory_bytes"];
 /// A name less like the unknown key than this is not proposed.
 const LIKENESS_MIN: f64 = 0.6;
 

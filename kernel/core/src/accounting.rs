@@ -12,6 +12,7 @@ use caxton_abi::{Code, Envelope, class};
 
 use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, RwLockReadGuard};
 use crate::{
+    lanes::Lanes,
     sync::{lock, read, write},
     tally::Tally,
 };
@@ -136,9 +137,16 @@ impl Column {
     }
 }
 
-/// The counters and the gate.
-#[derive(Default)]
+/// The counters and the gates, one set for each lane.
 pub(crate) struct Ledger {
+    lanes: Lanes<Lane>,
+    dead_by_code: Mutex<BTreeMap<Code, u64>>,
+    dropped_by_code: Mutex<BTreeMap<Code, u64>>,
+}
+
+/// What one lane counts. Only sums over all lanes mean something: what one picks up another may lay down.
+#[derive(Default)]
+struct Lane {
     gate: RwLock<()>,
     accepted: Column,
     refused: Column,
@@ -147,24 +155,35 @@ pub(crate) struct Ledger {
     dead: Column,
     dropped: Column,
     in_hand: Column,
-    dead_by_code: Mutex<BTreeMap<Code, u64>>,
-    dropped_by_code: Mutex<BTreeMap<Code, u64>>,
 }
 
 /// The right to move messages. Short: no port is called and no second one is opened while it lives.
 pub(crate) struct Moves<'a> {
     ledger: &'a Ledger,
+    lane: &'a Lane,
     _open: RwLockReadGuard<'a, ()>,
 }
 
 impl Ledger {
+    pub(crate) fn new(workers: usize) -> Self {
+        let lanes = Lanes::new(workers, Lane::default);
+        Self { lanes, dead_by_code: Mutex::default(), dropped_by_code: Mutex::default() }
+    }
+
+    /// Opens the books for the lane of everybody who is no worker.
     pub(crate) fn open(&self) -> Moves<'_> {
-        Moves { ledger: self, _open: read(&self.gate) }
+        self.open_in(usize::MAX)
+    }
+
+    /// Opens the books for a lane.
+    pub(crate) fn open_in(&self, lane: usize) -> Moves<'_> {
+        let lane = self.lanes.get(lane);
+        Moves { ledger: self, lane, _open: read(&lane.gate) }
     }
 
     /// Shuts the gate and balances; `lying` counts messages that lie somewhere, in nobody's hand.
     pub(crate) fn balance(&self, lying: impl FnOnce() -> Tally) -> Accounting {
-        let _shut = write(&self.gate);
+        let _shut: Vec<_> = self.lanes.iter().map(|lane| write(&lane.gate)).collect();
         let lying = lying().counts();
         let mut books = Accounting {
             dead_lettered: lock(&self.dead_by_code).clone(),
@@ -184,16 +203,19 @@ impl Ledger {
     }
 
     fn row(&self, class: usize, lying: u64) -> ClassBooks {
-        let (accepted, refused) = (self.accepted.get(class), self.refused.get(class));
+        let sum = |column: fn(&Lane) -> &Column| {
+            self.lanes.iter().fold(0u64, |sum, lane| sum.wrapping_add(column(lane).get(class)))
+        };
+        let (accepted, refused) = (sum(|lane| &lane.accepted), sum(|lane| &lane.refused));
         ClassBooks {
             submitted: accepted + refused,
             refused,
             accepted,
-            delivered: self.delivered.get(class),
-            expired: self.expired.get(class),
-            dead_lettered: self.dead.get(class),
-            dropped: self.dropped.get(class),
-            in_flight: lying + self.in_hand.get(class),
+            delivered: sum(|lane| &lane.delivered),
+            expired: sum(|lane| &lane.expired),
+            dead_lettered: sum(|lane| &lane.dead),
+            dropped: sum(|lane| &lane.dropped),
+            in_flight: lying.wrapping_add(sum(|lane| &lane.in_hand)),
         }
     }
 }
@@ -202,47 +224,52 @@ impl Moves<'_> {
     /// Messages came in and are in the hand of the operation.
     pub(crate) fn accept(&self, messages: impl Into<Tally>) {
         let messages = messages.into();
-        self.ledger.accepted.add(messages);
-        self.ledger.in_hand.add(messages);
+        self.lane.accepted.add(messages);
+        self.lane.in_hand.add(messages);
+    }
+
+    /// Messages came in and were laid down in the same move.
+    pub(crate) fn accept_laid_down(&self, messages: Tally) {
+        self.lane.accepted.add(messages);
     }
 
     /// Messages were turned away.
     pub(crate) fn refuse(&self, messages: impl Into<Tally>) {
-        self.ledger.refused.add(messages.into());
+        self.lane.refused.add(messages.into());
     }
 
     /// Messages were taken up from where they lay.
     pub(crate) fn pick_up(&self, messages: impl Into<Tally>) {
-        self.ledger.in_hand.add(messages.into());
+        self.lane.in_hand.add(messages.into());
     }
 
     /// Messages were laid down somewhere.
     pub(crate) fn lay_down(&self, messages: impl Into<Tally>) {
-        self.ledger.in_hand.sub(messages.into());
+        self.lane.in_hand.sub(messages.into());
     }
 
     /// Messages that lay in a turn reached their receiver.
     pub(crate) fn deliver(&self, messages: impl Into<Tally>) {
-        self.ledger.delivered.add(messages.into());
+        self.lane.delivered.add(messages.into());
     }
 
     /// A message in hand expired.
     pub(crate) fn expire(&self, message: &Envelope) {
         self.lay_down(message);
-        self.ledger.expired.add(message.into());
+        self.lane.expired.add(message.into());
     }
 
     /// A message in hand became a dead letter.
     pub(crate) fn bury(&self, message: &Envelope, code: Code) {
         self.lay_down(message);
-        self.ledger.dead.add(message.into());
+        self.lane.dead.add(message.into());
         *lock(&self.ledger.dead_by_code).entry(code).or_insert(0) += 1;
     }
 
     /// A message in hand is lost, because the server ends.
     pub(crate) fn lose(&self, message: &Envelope, code: Code) {
         self.lay_down(message);
-        self.ledger.dropped.add(message.into());
+        self.lane.dropped.add(message.into());
         *lock(&self.ledger.dropped_by_code).entry(code).or_insert(0) += 1;
     }
 }
@@ -259,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_sum_holds_while_messages_are_in_a_hand() {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(1);
         let message = of_class(class::ACKED);
         ledger.open().accept(Tally::new(class::ACKED, 3));
         ledger.open().refuse(&message);
@@ -273,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_vanished_message_breaks_the_sum() {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(1);
         ledger.open().accept(&of_class(0));
         ledger.open().lay_down(&of_class(0));
         assert!(!ledger.balance(Tally::default).holds());
@@ -281,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_message_that_changes_its_class_breaks_the_sum_of_the_classes() {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(1);
         ledger.open().accept(&of_class(class::ACKED));
         ledger.open().lay_down(&of_class(class::ACKED));
         let books = ledger.balance(|| Tally::new(class::VOLATILE, 1));
@@ -291,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_dropped_message_that_was_not_volatile_breaks_the_sum() {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(1);
         for class in [class::VOLATILE, class::ACKED] {
             ledger.open().accept(&of_class(class));
             ledger.open().lose(&of_class(class), Code::SHUTTING_DOWN);

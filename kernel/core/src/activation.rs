@@ -11,7 +11,7 @@ use std::{
 use caxton_abi::{Envelope, TraceContext};
 
 use crate::{
-    agent::{AgentBody, BodyFactory, Fault, Start, TrapKind, Turn},
+    agent::{AgentBody, Fault, Start, TrapKind, Turn},
     cell::Cell,
     time::Time,
 };
@@ -27,12 +27,19 @@ pub(crate) enum Work {
     Retry,
     /// A timer is due.
     Timer(u32),
+    /// Make a fresh instance in the place of one whose memory has grown, and initialise it.
+    Recycle,
 }
 
 impl Work {
     /// True for a turn that is only there for its messages.
     pub(crate) fn takes_messages(self) -> bool {
         matches!(self, Self::Batch | Self::Retry)
+    }
+
+    /// True for a turn that initialises a new instance.
+    pub(crate) fn makes_instance(self) -> bool {
+        matches!(self, Self::Init | Self::Recycle)
     }
 }
 
@@ -46,7 +53,8 @@ pub struct Activation {
     pub(crate) batch: Vec<Envelope>,
     pub(crate) body: Option<Box<dyn AgentBody>>,
     pub(crate) turn: Turn,
-    pub(crate) start: Start,
+    /// How many instances the agent had before.
+    pub(crate) restarts: u32,
     /// The turn's span and the one that caused it.
     pub(crate) trace: TraceContext,
     pub(crate) parent_span: u64,
@@ -79,9 +87,18 @@ impl Activation {
     }
 
     fn call(&mut self) -> Result<(), Fault> {
-        let Self { cell, work, batch, body, turn, start, .. } = self;
-        if *work == Work::Init {
-            return init(body, &*cell.factory, start, turn);
+        let Self { cell, work, batch, body, turn, restarts, .. } = self;
+        match work {
+            Work::Init => {
+                return body.insert(cell.factory.instantiate()?).init(&start(cell, *restarts), turn);
+            }
+            Work::Recycle => {
+                let mut fresh = cell.factory.instantiate()?;
+                fresh.init(&start(cell, *restarts), turn)?;
+                *body = Some(fresh);
+                return Ok(());
+            }
+            _ => {}
         }
         let Some(body) = body else { return Err(no_instance()) };
         match work {
@@ -91,14 +108,8 @@ impl Activation {
     }
 }
 
-fn init(
-    body: &mut Option<Box<dyn AgentBody>>,
-    factory: &dyn BodyFactory,
-    start: &Start,
-    turn: &mut Turn,
-) -> Result<(), Fault> {
-    let fresh = body.insert(factory.instantiate()?);
-    fresh.init(start, turn)
+fn start(cell: &Cell, restarts: u32) -> Start {
+    Start { address: cell.address, config: Arc::clone(&cell.config), restarts }
 }
 
 fn no_instance() -> Fault {

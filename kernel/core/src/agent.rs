@@ -93,6 +93,17 @@ pub struct Turn {
     pub logs: Vec<LogLine>,
 }
 
+impl Turn {
+    /// What is left for the next turn: nothing that was staged.
+    pub(crate) fn ended(mut self) -> Self {
+        self.outbox = Vec::new();
+        self.puts = BTreeMap::new();
+        self.timers = Vec::new();
+        self.logs = Vec::new();
+        self
+    }
+}
+
 /// Why the sandbox stopped a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrapKind {
@@ -167,6 +178,11 @@ pub trait AgentBody: Send {
 
     /// Bytes of linear memory in use, for watermarks and views.
     fn memory_bytes(&self) -> u64;
+
+    /// The most that [`AgentBody::memory_bytes`] can become.
+    fn memory_bytes_max(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// Makes instances of one agent; called at deployment and after every trap.

@@ -9,7 +9,7 @@ use caxton_abi::{
     port::{Outcome, RouteUpdate},
 };
 
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, RwLock};
 use crate::{
     accounting::{Accounting, Ledger},
     agent::Directory,
@@ -19,6 +19,7 @@ use crate::{
     flow::{Changes, Door, Flow, Watch},
     held::Closed,
     ids::IdSource,
+    lanes::{Count, Lanes},
     limits::Limits,
     names,
     port::{ProtocolRef, RouterRef, Wake},
@@ -30,6 +31,7 @@ use crate::{
     tickets::Tickets,
     time::Time,
     timer::Timers,
+    wording::Wording,
 };
 
 /// What a bus is made with.
@@ -57,8 +59,10 @@ pub struct Bus {
     pub(crate) ledger: Ledger,
     pub(crate) timers: Mutex<Timers>,
     pub(crate) run_queue: RunQueue,
-    pub(crate) running: AtomicUsize,
+    /// Turns that run.
+    pub(crate) running: Count,
     pub(crate) rings: Rings,
+    pub(crate) wording: Mutex<Wording>,
     pub(crate) dead_letters: Mutex<DeadLetters>,
     pub(crate) retries: Mutex<RetryRoom>,
     pub(crate) sightings: Mutex<Sightings>,
@@ -70,8 +74,7 @@ pub struct Bus {
     pub(crate) closed_conversations: Mutex<Closed>,
     pub(crate) router: RwLock<Option<RouterRef>>,
     pub(crate) changes: Mutex<Changes>,
-    /// One source for each lane; the last one is for callers that are no workers.
-    pub(crate) ids: Vec<Mutex<IdSource>>,
+    pub(crate) ids: Lanes<Mutex<IdSource>>,
 }
 
 impl Bus {
@@ -89,9 +92,9 @@ impl Bus {
             )
         })?;
         write(&lookup.names).hold(ams);
-        let lanes = workers.max(1) + 1;
+        let workers = workers.max(1);
         let first = IdSource::new(seed);
-        let ids = (0..lanes).map(|_| Mutex::new(first.fork())).collect();
+        let ids = Lanes::new(workers, || Mutex::new(first.fork()));
         Ok(Self {
             platform,
             ams,
@@ -101,11 +104,12 @@ impl Bus {
             tickets: Tickets::new(Arc::clone(&lookup.durable_refusal)),
             closed: AtomicBool::new(false),
             lookup: Arc::new(lookup),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(workers),
             timers: Mutex::default(),
             run_queue: RunQueue::new(workers),
-            running: AtomicUsize::new(0),
-            rings: Rings::new(lanes, limits.signals_ring_max),
+            running: Lanes::new(workers, AtomicU64::default),
+            rings: Rings::new(workers, limits.signals_ring_max, limits.signals_per_second_max),
+            wording: Mutex::default(),
             dead_letters: Mutex::new(DeadLetters::new(limits.dead_letters_max, limits.dead_letter_bytes_max)),
             watch: RwLock::default(),
             closed_conversations: Mutex::default(),
@@ -155,12 +159,11 @@ impl Bus {
     }
 
     pub(crate) fn mint_in(&self, lane: usize, now: Time) -> Uid {
-        let source = self.ids.get(lane).or(self.ids.last());
-        source.map_or(Uid::NONE, |ids| lock(ids).mint(now))
+        lock(self.ids.get(lane)).mint(now)
     }
 
-    pub(crate) fn fork_ids(&self) -> Option<IdSource> {
-        self.ids.last().map(|ids| lock(ids).fork())
+    pub(crate) fn fork_ids(&self) -> IdSource {
+        lock(self.ids.others()).fork()
     }
 
     /// Takes messages of endpoints and edges; one outcome each. Durable ones are refused with
@@ -248,19 +251,20 @@ impl Bus {
 
     /// True when no message is in flight, and no agent runs or waits to run. Timers may still be set.
     pub fn quiescent(&self) -> bool {
-        self.run_queue.is_empty()
-            && self.running.load(Ordering::Acquire) == 0
-            && self.accounting().in_flight == 0
+        self.run_queue.is_empty() && self.running.sum() == 0 && self.accounting().in_flight == 0
     }
 
     /// Appends all signals since the last call, in order for each worker.
     pub fn drain_signals(&self, now: Time, out: &mut Vec<Signal>) {
+        let first = out.len();
         self.rings.drain(now, out);
+        let drained = out.get_mut(first..).unwrap_or_default();
+        lock(&self.wording).spell(drained, |symbol| self.lookup.symbol_name(symbol));
     }
 
     /// Records signals of plugins and the host.
     pub fn emit(&self, mut signals: Vec<Signal>) {
-        self.rings.record(self.run_queue.workers(), &mut signals);
+        self.rings.record(self.run_queue.workers(), &mut signals, 0);
     }
 
     /// The texts of symbols, for views.

@@ -7,19 +7,21 @@ use {std::collections::VecDeque, std::sync::Arc, std::sync::Weak};
 
 use caxton_abi::Envelope;
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use crate::{
     activation::Work,
-    agent::{AgentBody, BodyFactory},
+    agent::{AgentBody, BodyFactory, Turn},
     held::Held,
-    ids::IdSource,
+    lending::Pace,
     lifecycle::Life,
     limits::Limits,
     lineage::{Lineage, SharedState},
     mailbox::Mailbox,
+    recycling::Recycling,
     registry::AgentSpec,
     supervisor::{Intensity, Supervisor},
     tally::Tally,
+    time::Time,
 };
 
 /// A version of an agent.
@@ -34,6 +36,10 @@ pub(crate) struct Cell {
     pub(crate) config: Arc<[u8]>,
     pub(crate) factory: Arc<dyn BodyFactory>,
     pub(crate) limits: Arc<Limits>,
+    /// The worker on which it ran last.
+    pub(crate) home: AtomicUsize,
+    /// It was queued again with a full batch waiting, within its slice: it goes first.
+    pub(crate) goes_on: AtomicBool,
     pub(crate) desk: Mutex<Desk>,
 }
 
@@ -50,7 +56,8 @@ pub(crate) struct Desk {
     pub(crate) prepared: Option<(Work, Vec<Envelope>)>,
     /// Absent while a turn runs and while no instance exists.
     pub(crate) body: Option<Box<dyn AgentBody>>,
-    pub(crate) ids: Option<IdSource>,
+    /// What it keeps between turns, beside its body; absent while a turn runs.
+    pub(crate) turn: Option<Turn>,
     /// Tokens of timers that are due.
     pub(crate) due: VecDeque<u32>,
     /// The last turn was a timer's, so that messages and timers take turns.
@@ -58,11 +65,15 @@ pub(crate) struct Desk {
     pub(crate) supervisor: Supervisor,
     /// Its next instance is not made before its timer.
     pub(crate) rests: bool,
+    /// When its turns in a row began.
+    pub(crate) slice_began: Time,
     /// Other versions live beside it, so the lineage says where a message goes.
     pub(crate) divided: bool,
     pub(crate) held: Held,
     pub(crate) memory_bytes: u64,
+    pub(crate) recycling: Recycling,
     pub(crate) turns: u64,
+    pub(crate) pace: Pace,
     pub(crate) received: u64,
     pub(crate) sent: u64,
 }
@@ -79,7 +90,7 @@ pub(crate) enum Run {
 }
 
 impl Desk {
-    pub(crate) fn new(intensity: Intensity, ids: IdSource) -> Self {
+    pub(crate) fn new(intensity: Intensity, turn: Turn) -> Self {
         Self {
             life: Life::default(),
             run: Run::Queued,
@@ -88,15 +99,18 @@ impl Desk {
             in_turn: Tally::default(),
             prepared: None,
             body: None,
-            ids: Some(ids),
+            turn: Some(turn),
             due: VecDeque::new(),
             timer_was_last: false,
             supervisor: Supervisor::new(intensity),
             rests: false,
+            slice_began: Time::ZERO,
             divided: false,
             held: Held::default(),
             memory_bytes: 0,
+            recycling: Recycling::default(),
             turns: 0,
+            pace: Pace::default(),
             received: 0,
             sent: 0,
         }
@@ -114,7 +128,10 @@ impl Desk {
         }
         self.life.needs_instance()
             || self.life.takes_messages()
-                && !(self.mailbox.is_empty() && self.retry.is_empty() && self.due.is_empty())
+                && !(self.mailbox.is_empty()
+                    && self.retry.is_empty()
+                    && self.due.is_empty()
+                    && !self.recycling.is_due())
     }
 
     /// Marks an idle agent that has work as queued; true when the caller is to put it into the run queue.

@@ -126,6 +126,7 @@ impl Flow<'_> {
         let mut timers = lock(self.timers());
         timers.cancel_owner(Key::Agent(cell.address, cell.version, 0));
         timers.cancel(Key::Restart(cell.address, cell.version));
+        timers.cancel(Key::Recycle(cell.address, cell.version));
     }
 }
 

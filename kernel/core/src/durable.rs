@@ -50,11 +50,16 @@ impl Bus {
         }
     }
 
-    /// Numbers the durable messages of an entry and says how to keep them.
+    /// Numbers the durable messages of an entry and says how to keep them. Their numbers follow each other, so that those
+    /// that end together can be removed together.
     fn keep(&self, entry: &mut Entry, changes: &mut Vec<Change>) {
+        let copies = entry.durable.iter().map(|durable| durable.placed.len()).sum::<usize>() as u64;
+        let mut number = self.tickets.numbers(copies);
+        changes.reserve(copies as usize);
         for durable in &mut entry.durable {
             for message in durable.placed.iter_mut().map(|placed| &mut placed.envelope) {
-                message.head.stored = self.tickets.number();
+                message.head.stored = number;
+                number += 1;
                 // A letter that is sent again was handed out before, so its hand-outs are counted each.
                 let again = message.head.flags & flags::REDELIVERED != 0;
                 message.head.deliveries = u8::from(!again);
@@ -124,7 +129,7 @@ impl Bus {
     /// The agent has been waiting for its messages to be counted, and takes its turn now.
     fn hand_out(&self, cell: Arc<Cell>, work: Work, batch: Vec<Envelope>) {
         lock(&cell.desk).prepared = Some((work, batch));
-        self.run_queue.push(cell);
+        self.run_queue.push(cell, usize::MAX);
     }
 
     /// Commits a turn that took or sends durable messages: at once when nothing of it is to be kept, else when it is on
@@ -134,12 +139,12 @@ impl Bus {
         mut flow: Flow<'_>,
         mut activation: Activation,
         state: Option<State>,
-    ) {
+    ) -> Option<Arc<Cell>> {
         let outbox = std::mem::take(&mut activation.turn.outbox);
         self.hold_conversations(&activation.cell, &outbox, flow.now);
         let mut entry = flow.admit(traced(outbox, &activation.batch, activation.trace), Door::Turn);
         let handled = activation.batch.iter().filter(|message| message.head.class == class::DURABLE);
-        let mut changes: Vec<_> = handled.map(|message| Change::Forget(message.head.stored)).collect();
+        let mut changes: Vec<_> = handled.map(|message| Change::forget(&message.head)).collect();
         self.keep(&mut entry, &mut changes);
         if changes.is_empty() {
             let cell = Arc::clone(&activation.cell);
@@ -149,14 +154,18 @@ impl Bus {
         let commit = Box::new(Commit { activation, state, entry });
         self.tickets.must_write(Held::Commit(commit), changes);
         flow.settle();
+        None
     }
 
     fn end_commit(&self, commit: Commit, now: Time) {
         let Commit { activation, state, entry } = commit;
         let cell = Arc::clone(&activation.cell);
-        let mut flow = Flow::new(self, activation.worker, now);
+        // The store's thread is no worker.
+        let lane = self.run_queue.workers();
+        let mut flow = Flow::new(self, lane, now);
         self.commit(&mut flow, activation, state, Some(entry));
-        self.end_turn(flow, &cell);
+        let again = self.end_turn(flow, &cell);
+        self.queue_again(again, lane);
     }
 
     /// Takes over what a store held, before any other message is submitted. Messages are accepted anew in these books,
@@ -192,12 +201,24 @@ impl Bus {
         durable(&activation.batch) || durable(&activation.turn.outbox)
     }
 
-    /// What ends a turn, after its consequences are known.
-    pub(crate) fn end_turn(&self, flow: Flow<'_>, cell: &Arc<Cell>) {
-        let now = flow.now;
+    /// What ends a turn, after its consequences are known. Returns the agent when it has more to do: then it counts as
+    /// running until [`Bus::queue_again`] or its next turn's end.
+    pub(crate) fn end_turn(&self, flow: Flow<'_>, cell: &Arc<Cell>) -> Option<Arc<Cell>> {
+        let (now, lane) = (flow.now, flow.lane);
         // Protocols learn of a lost instance before the next turn begins, so consequences come first.
         flow.settle();
-        self.put_back(cell, now);
-        self.running.fetch_sub(1, Ordering::AcqRel);
+        let again = self.put_back(cell, now);
+        if again.is_none() {
+            self.running.get(lane).fetch_sub(1, Ordering::AcqRel);
+        }
+        again
+    }
+
+    /// Leaves an agent that has more to do to the workers.
+    pub(crate) fn queue_again(&self, cell: Option<Arc<Cell>>, lane: usize) {
+        if let Some(cell) = cell {
+            self.run_queue.push(cell, lane);
+            self.running.get(lane).fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }

@@ -17,6 +17,7 @@ mod hand_over;
 mod hold;
 mod monitor;
 mod notice;
+mod passing;
 mod place;
 mod route;
 
@@ -29,15 +30,20 @@ use std::{collections::VecDeque, sync::Arc};
 use caxton_abi::{Code, Envelope, EventName, Header, Signal, port::Observation};
 
 use crate::{
-    bus::Bus, cell::Cell, forwarding::Slot, outlet::Outlet, signal, store::Change, sync::lock, time::Time,
+    bus::Bus, cell::Cell, forwarding::Slot, lending::Taken, outlet::Outlet, signal, signal::Share,
+    store::Change, sync::lock, time::Time,
 };
 
 /// An operation that runs.
 pub(crate) struct Flow<'a> {
-    bus: &'a Bus,
+    pub(crate) bus: &'a Bus,
     pub(crate) now: Time,
-    lane: usize,
+    pub(crate) lane: usize,
     signals: Vec<Signal>,
+    /// Which conversations are traced.
+    share: Share,
+    /// Signals of conversations that are not.
+    left_out: u64,
     steps: VecDeque<Step>,
     notices: Vec<Notice>,
     outlets: Vec<Arc<Outlet>>,
@@ -46,6 +52,10 @@ pub(crate) struct Flow<'a> {
     ends: Vec<Change>,
     /// The held port that this operation lets go on.
     passing: Option<u32>,
+    /// This thread is lent: it may run an agent after this operation.
+    pub(crate) takes: bool,
+    /// The agent that it is to run.
+    pub(crate) taken: Option<Taken<'a>>,
 }
 
 /// A consequence that is still to be worked out.
@@ -97,17 +107,26 @@ impl<'a> Flow<'a> {
             now,
             lane,
             signals: Vec::new(),
+            share: bus.rings.share(),
+            left_out: 0,
             steps: VecDeque::new(),
             notices: Vec::new(),
             outlets: Vec::new(),
             unresolved: Vec::new(),
             ends: Vec::new(),
             passing: None,
+            takes: false,
+            taken: None,
         }
     }
 
     /// Works out every consequence, then records the signals.
     pub(crate) fn settle(mut self) {
+        self.work_off();
+    }
+
+    /// As [`Flow::settle`]; what was taken in hand stays there.
+    pub(crate) fn work_off(&mut self) {
         loop {
             if let Some(step) = self.steps.pop_front() {
                 self.work_out(step);
@@ -153,16 +172,6 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Notes conversations that a protocol closed, or opened again by a further call.
-    fn note_end(&self, action: &caxton_abi::port::Action) {
-        let (kind, id) = (action.kind, action.envelope.head.conversation);
-        if kind == caxton_abi::port::action::CLOSED {
-            lock(&self.bus.closed_conversations).note(id, self.bus.limits.conversations_closed_max);
-        } else if action.text.starts_with("- > ") {
-            lock(&self.bus.closed_conversations).reopen(id);
-        }
-    }
-
     /// Tells every protocol that a version of an agent lost its instance or left: what it promised in these
     /// conversations is void, and nothing else of the agent's.
     pub(crate) fn conversations_lost(&mut self, address: u32, code: Code, lost: Vec<caxton_abi::Uid>) {
@@ -194,16 +203,25 @@ impl<'a> Flow<'a> {
 
     /// Puts an agent that was just marked as queued into the run queue.
     pub(crate) fn queue(&self, cell: Arc<Cell>) {
-        self.bus.run_queue.push(cell);
+        self.bus.run_queue.push(cell, self.lane);
     }
 
     pub(crate) fn emit(&mut self, signal: Signal) {
         self.signals.push(signal);
     }
 
-    /// An event about a message.
+    /// An event about a message; left out when all is well and its conversation is not traced.
     pub(crate) fn about(&mut self, name: EventName, head: &Header, code: Code) {
-        self.signals.push(signal::about(name, head, code, self.now));
+        if self.traces(head.conversation, code) {
+            self.signals.push(signal::about(name, head, code, self.now));
+        }
+    }
+
+    /// True for what is to be recorded: any failure, and everything of a conversation that is traced. Counts the rest.
+    pub(crate) fn traces(&mut self, conversation: caxton_abi::Uid, code: Code) -> bool {
+        let traces = code != Code::NONE || self.share.has(conversation);
+        self.left_out += u64::from(!traces);
+        traces
     }
 
     /// An event about an agent.
@@ -218,9 +236,8 @@ impl<'a> Flow<'a> {
 
     /// Moves the signals into the ring, so that they come before those of a port that is about to be called.
     fn record(&mut self) {
-        if !self.signals.is_empty() {
-            self.bus.rings.record(self.lane, &mut self.signals);
-        }
+        let left_out = std::mem::take(&mut self.left_out);
+        self.bus.rings.record(self.lane, &mut self.signals, left_out);
     }
 
     /// Does what is due.
@@ -232,6 +249,7 @@ impl<'a> Flow<'a> {
             match key {
                 Key::Agent(address, version, token) => self.agent_timer(address, version, token),
                 Key::Restart(address, version) => self.restart(address, version),
+                Key::Recycle(address, version) => self.bus.weigh_again(self, address, version),
                 Key::Draining(address) => self.bus.look_at_draining(self, address),
                 Key::Protocol(port, token) => protocol_timers.entry(port).or_default().push(token),
                 Key::Pending(address) => self.give_up_waiting(address),

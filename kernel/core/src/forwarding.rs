@@ -4,7 +4,11 @@
 //! An address without an entry is unknown; its messages wait in `pending`. The table is only switched there, after
 //! waiting messages went ahead, so that nothing overtakes.
 
-use {std::collections::HashMap, std::sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use caxton_abi::{Code, Envelope};
 
@@ -56,7 +60,26 @@ impl Route {
 }
 
 /// The table.
-pub(crate) type Table = HashMap<u32, Target>;
+pub(crate) type Table = HashMap<u32, Target, BuildHasherDefault<ByAddress>>;
+
+/// Addresses are the kernel's own numbers, so one multiplication spreads them.
+#[derive(Default)]
+pub(crate) struct ByAddress(u64);
+
+impl Hasher for ByAddress {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, address: u32) {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0.rotate_left(32) ^ u64::from(address)).wrapping_mul(ODD);
+    }
+}
 
 /// A reserved place in a mailbox; given back when it is dropped.
 pub(crate) struct Slot {

@@ -1,28 +1,39 @@
 //! The conversations that a version of an agent takes part in, so that an upgrade leaves them where they began.
 //!
-//! Noting one costs a comparison when it is the same as the last one, else an entry in a map that is bounded by
-//! `limits.conversations_per_agent_max`. What is over is only sorted out when the map is full or its version drains.
+//! Noting one costs a comparison when it is the same as the last one at the same time, else one look-up. Conversations
+//! that name a protocol are kept until they are over, and sorted out each time they have doubled; of the others the last
+//! ones are kept. Both together are bounded by `limits.conversations_per_agent_max`.
 
-use {std::collections::HashMap, std::collections::VecDeque};
+use std::collections::HashMap;
 
 use caxton_abi::{Header, Uid};
+use foldhash::fast::RandomState;
 
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use crate::{
     flow::Watch,
+    recent::Recent,
     sync::{lock, read},
     time::Time,
 };
 
+/// So many conversations that name a protocol are kept before they are sorted out for the first time.
+const NAMED_MIN: usize = 32;
+
 /// The conversations of one version.
 #[derive(Default)]
 pub(crate) struct Held {
-    last: Option<(Uid, Touch)>,
-    earlier: HashMap<Uid, Touch>,
+    last: (Uid, Touch),
+    /// Those that name a protocol; it may be watched.
+    named: HashMap<Uid, Touch, RandomState>,
+    /// How many of these are kept before they are sorted out.
+    named_room: usize,
+    /// The others, and when somebody last spoke in them.
+    plain: Recent<Uid, Time>,
 }
 
 /// When somebody last spoke in it, and by which protocol.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Touch {
     at: Time,
     protocol: u32,
@@ -37,130 +48,153 @@ pub(crate) struct Judge<'a> {
     pub(crate) now: Time,
 }
 
+/// The same with the tables at hand, for many conversations at once.
+struct Bench<'a> {
+    watch: RwLockReadGuard<'a, Watch>,
+    closed: MutexGuard<'a, Closed>,
+    settle_ns: u64,
+    now: Time,
+}
+
 impl Judge<'_> {
+    fn sit(&self) -> Bench<'_> {
+        Bench {
+            watch: read(self.watch),
+            closed: lock(self.closed),
+            settle_ns: self.settle_ms.saturating_mul(1_000_000),
+            now: self.now,
+        }
+    }
+}
+
+impl Bench<'_> {
     fn is_watched(&self, touch: Touch) -> bool {
-        read(self.watch).port_of(touch.protocol).is_some()
+        self.watch.port_of(touch.protocol).is_some()
     }
 
     /// A watched conversation is over when its protocol closed it, another one when nobody spoke for a while.
     fn is_over(&self, id: Uid, touch: Touch) -> bool {
-        if self.is_watched(touch) {
-            lock(self.closed).contains(id)
-        } else {
-            self.now.nanos_since(touch.at) >= self.settle_ms.saturating_mul(1_000_000)
-        }
+        if self.is_watched(touch) { self.closed.contains(id) } else { self.is_silent(touch.at) }
+    }
+
+    fn is_silent(&self, at: Time) -> bool {
+        self.now.nanos_since(at) >= self.settle_ns
     }
 }
 
 impl Held {
     /// Notes that the version takes part in a message's conversation.
     pub(crate) fn touch(&mut self, head: &Header, judge: &Judge<'_>) {
-        let (id, at) = (head.conversation, judge.now);
-        if let Some((last, touch)) = &mut self.last
-            && *last == id
-        {
-            touch.at = at;
-            if head.protocol != 0 {
-                touch.protocol = head.protocol;
-            }
+        let (id, touch) = (head.conversation, Touch { at: judge.now, protocol: head.protocol });
+        if self.last == (id, touch) {
             return;
         }
-        let known = self.earlier.remove(&id).map_or(0, |touch| touch.protocol);
-        let protocol = if head.protocol == 0 { known } else { head.protocol };
-        if let Some((last, touch)) = self.last.replace((id, Touch { at, protocol })) {
-            if self.earlier.len() + 1 >= judge.conversations_max {
+        self.last = (id, touch);
+        if let Some(known) = self.named.get_mut(&id) {
+            let protocol = if touch.protocol == 0 { known.protocol } else { touch.protocol };
+            *known = Touch { protocol, ..touch };
+        } else if touch.protocol == 0 {
+            let max = judge.conversations_max.saturating_sub(self.named_room);
+            self.plain.note(id, touch.at, max);
+        } else {
+            self.plain.remove(id);
+            if self.named.len() >= self.named_room {
                 self.make_room(judge);
             }
-            self.earlier.insert(last, touch);
+            self.named.insert(id, touch);
         }
     }
 
     /// Forgets what is over, and when that is too little the oldest ones, those that no protocol watches first.
     fn make_room(&mut self, judge: &Judge<'_>) {
-        self.earlier.retain(|id, touch| !judge.is_over(*id, *touch));
-        let keep = judge.conversations_max / 4 * 3;
-        let surplus = self.earlier.len().saturating_sub(keep);
-        if surplus == 0 {
-            return;
+        let bench = judge.sit();
+        let max = judge.conversations_max;
+        self.named.retain(|id, touch| !bench.is_over(*id, *touch));
+        let surplus = self.named.len().saturating_sub(max / 4 * 3);
+        if self.named_room >= max && surplus > 0 {
+            self.forget_oldest(&bench, surplus);
         }
-        let mut oldest: Vec<_> =
-            self.earlier.iter().map(|(id, touch)| (judge.is_watched(*touch), touch.at, *id)).collect();
-        oldest.sort_unstable();
-        for (_, _, id) in oldest.into_iter().take(surplus) {
-            self.earlier.remove(&id);
+        self.named_room = (self.named.len() * 2).max(NAMED_MIN.min(max / 2)).min(max);
+        while self.named_room + self.plain.len() > max && !self.plain.is_empty() {
+            self.plain.age();
+        }
+    }
+
+    fn forget_oldest(&mut self, bench: &Bench<'_>, count: usize) {
+        let age = |(id, touch): (&Uid, &Touch)| (bench.is_watched(*touch), touch.at, *id);
+        let mut ages: Vec<_> = self.named.iter().map(age).collect();
+        if let Some(last) = count.min(ages.len()).checked_sub(1) {
+            ages.select_nth_unstable(last);
+        }
+        for (_, _, id) in ages.into_iter().take(count) {
+            self.named.remove(&id);
         }
     }
 
     /// Forgets what is over, except what `stays` says.
     pub(crate) fn sweep(&mut self, judge: &Judge<'_>, stays: impl Fn(Uid) -> bool) {
-        let over = |id: Uid, touch: Touch| judge.is_over(id, touch) && !stays(id);
-        self.earlier.retain(|id, touch| !over(*id, *touch));
-        self.last = self.last.filter(|(id, touch)| !over(*id, *touch));
+        let bench = judge.sit();
+        self.named.retain(|id, touch| !bench.is_over(*id, *touch) || stays(*id));
+        self.plain.retain(|id, at| !bench.is_silent(at) || stays(id));
+        self.last = Default::default();
     }
 
     /// Counts the quiet time of every conversation from now on.
     pub(crate) fn renew(&mut self, now: Time) {
-        let last = self.last.iter_mut().map(|(_, touch)| touch);
-        for touch in self.earlier.values_mut().chain(last) {
-            touch.at = touch.at.max(now);
+        let named = self.named.values_mut().map(|touch| &mut touch.at);
+        for at in named.chain(self.plain.values_mut()) {
+            *at = (*at).max(now);
         }
     }
 
     pub(crate) fn contains(&self, id: Uid) -> bool {
-        self.last.is_some_and(|(last, _)| last == id) || self.earlier.contains_key(&id)
+        self.named.contains_key(&id) || self.plain.get(id).is_some()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.last.is_none() && self.earlier.is_empty()
+        self.named.is_empty() && self.plain.is_empty()
     }
 
     /// How many are not over.
     pub(crate) fn open(&self, judge: &Judge<'_>) -> usize {
-        self.all().filter(|(id, touch)| !judge.is_over(*id, *touch)).count()
+        let bench = judge.sit();
+        let named = self.named.iter().filter(|(id, touch)| !bench.is_over(**id, **touch));
+        named.count() + self.plain.iter().filter(|(_, at)| !bench.is_silent(*at)).count()
+    }
+
+    /// True when one of them is open and a protocol watches it.
+    pub(crate) fn has_watched(&self, judge: &Judge<'_>) -> bool {
+        let bench = judge.sit();
+        self.named.iter().any(|(id, touch)| bench.is_watched(*touch) && !bench.is_over(*id, *touch))
     }
 
     /// The open ones that a protocol watches, in a stable order.
     pub(crate) fn watched(&self, judge: &Judge<'_>) -> Vec<Uid> {
-        let open = |(id, touch): &(Uid, Touch)| judge.is_watched(*touch) && !judge.is_over(*id, *touch);
-        let mut ids: Vec<_> = self.all().filter(open).map(|(id, _)| id).collect();
+        let bench = judge.sit();
+        let open = |(id, touch): &(&Uid, &Touch)| bench.is_watched(**touch) && !bench.is_over(**id, **touch);
+        let mut ids: Vec<_> = self.named.iter().filter(open).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
-    }
-
-    fn all(&self) -> impl Iterator<Item = (Uid, Touch)> {
-        self.earlier.iter().map(|(id, touch)| (*id, *touch)).chain(self.last)
     }
 }
 
 /// The conversations that protocols closed last, so that an upgrade does not wait for them.
 #[derive(Default)]
-pub(crate) struct Closed {
-    order: VecDeque<(u64, Uid)>,
-    numbers: HashMap<Uid, u64>,
-    next: u64,
-}
+pub(crate) struct Closed(Recent<Uid, ()>);
 
 impl Closed {
-    /// Notes that a conversation closed; the oldest beyond `closed_max` is forgotten.
+    /// Notes that a conversation closed; at most `closed_max` are kept.
     pub(crate) fn note(&mut self, id: Uid, closed_max: usize) {
-        self.next += 1;
-        self.numbers.insert(id, self.next);
-        self.order.push_back((self.next, id));
-        while self.order.len() > closed_max {
-            let Some((number, id)) = self.order.pop_front() else { break };
-            if self.numbers.get(&id) == Some(&number) {
-                self.numbers.remove(&id);
-            }
-        }
+        self.0.note(id, (), closed_max);
     }
 
     /// A further call opened it again.
     pub(crate) fn reopen(&mut self, id: Uid) {
-        self.numbers.remove(&id);
+        self.0.remove(id);
     }
 
     pub(crate) fn contains(&self, id: Uid) -> bool {
-        self.numbers.contains_key(&id)
+        self.0.get(id).is_some()
     }
 }
 
@@ -223,7 +257,42 @@ mod tests {
         }
         assert!(held.contains(Uid::from_u128(99)) && held.contains(Uid::from_u128(39)));
         assert!(!held.contains(Uid::from_u128(0)));
-        assert!(held.all().count() <= 8);
+        assert!(held.named.len() + held.plain.len() <= 8);
+    }
+
+    #[test]
+    fn named_conversations_are_bounded_with_the_others_and_the_oldest_unwatched_one_goes_first() {
+        let (rig, mut held) = (Rig::new(), Held::default());
+        (100..110).for_each(|n| held.touch(&head(n, 0), &rig.judge(0)));
+        held.touch(&head(99, WATCHED), &rig.judge(0));
+        for n in 0..40 {
+            held.touch(&head(n, WATCHED + 1), &rig.judge(u64::try_from(n).unwrap() + 1));
+            assert!(held.named.len() + held.plain.len() <= 8);
+        }
+        assert!(held.contains(Uid::from_u128(99)) && held.contains(Uid::from_u128(39)));
+        assert!(!held.contains(Uid::from_u128(0)));
+    }
+
+    #[test]
+    fn a_conversation_that_turns_to_a_protocol_is_known_by_it_and_keeps_it() {
+        let (rig, mut held) = (Rig::new(), Held::default());
+        for protocol in [0, WATCHED, 0] {
+            held.touch(&head(1, protocol), &rig.judge(0));
+            held.touch(&head(2, 0), &rig.judge(0));
+        }
+        assert_eq!(held.watched(&rig.judge(9_999)), [Uid::from_u128(1)]);
+        assert_eq!(held.open(&rig.judge(9_999)), 1);
+    }
+
+    #[test]
+    fn closed_conversations_are_sorted_out_before_they_fill_the_table() {
+        let (rig, mut held) = (Rig::new(), Held::default());
+        let judge = Judge { conversations_max: 1_024, ..rig.judge(0) };
+        for n in 1..10_000 {
+            held.touch(&head(n, WATCHED), &judge);
+            lock(&rig.closed).note(Uid::from_u128(n), 1_000);
+            assert!(held.named.len() <= NAMED_MIN);
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Limits {
     pub mailbox_platform_extra: usize,
     /// Messages that one turn takes: one guest call is spread over them.
     pub turn_messages_max: usize,
+    /// Average length of an agent's last turns in nanoseconds up to which it runs on a lent thread.
+    pub lent_turn_ns_max: u64,
     /// Bytes of content that one turn takes; one larger message still goes alone.
     pub turn_bytes_max: usize,
     /// Messages that one turn stages.
@@ -75,6 +77,9 @@ pub struct Limits {
     pub restart_backoff_ms: u64,
     /// The longest wait for a new instance, milliseconds.
     pub restart_backoff_ms_max: u64,
+    /// Bytes by which an agent's memory may grow after its `init` before it gets a fresh instance: a quarter of what it
+    /// may have by default. Half of what it can grow by counts where that is less.
+    pub recycle_memory_bytes: u64,
     /// Versions of one agent that live beside each other: the one that serves, one that comes in, and some that drain.
     pub versions_per_agent_max: usize,
     /// Conversations that a version of an agent remembers, so that they stay with it when another one comes in.
@@ -83,6 +88,8 @@ pub struct Limits {
     pub conversations_closed_max: usize,
     /// Milliseconds without a message after which a conversation that no protocol watches is over.
     pub settle_ms: u64,
+    /// Signals in a second up to which every conversation is traced; beyond it only some are, each as a whole.
+    pub signals_per_second_max: u64,
     /// Milliseconds that a replaced version of an agent has to finish its conversations.
     pub upgrade_drain_ms: u64,
     /// Conversations that the conversation log keeps.
@@ -103,6 +110,7 @@ impl Default for Limits {
             mailbox_bytes_max: 64 << 20,
             mailbox_platform_extra: 64,
             turn_messages_max: 64,
+            lent_turn_ns_max: 200_000,
             turn_bytes_max: 1 << 20,
             outbox_messages_max: 4096,
             outbox_bytes_max: 64 << 20,
@@ -131,10 +139,12 @@ impl Default for Limits {
             restart_window_ms: 10_000,
             restart_backoff_ms: 10,
             restart_backoff_ms_max: 5_000,
+            recycle_memory_bytes: 32 << 20,
             versions_per_agent_max: 8,
             conversations_per_agent_max: 1_024,
             conversations_closed_max: 65_536,
             settle_ms: 5_000,
+            signals_per_second_max: 50_000,
             upgrade_drain_ms: 60_000,
             conversations_max: 4_096,
             conversation_events_max: 2_048,

@@ -81,6 +81,7 @@ pub(crate) struct Totals {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) restarts: u32,
+    pub(crate) recycled: u32,
 }
 
 /// The key-value state of an agent, one for all its versions.
@@ -165,6 +166,7 @@ impl Roster {
         self.past.received += desk.received;
         self.past.sent += desk.sent;
         self.past.restarts += desk.supervisor.restarts();
+        self.past.recycled += desk.recycling.recycled();
         drop(desk);
         let divides = |version: &Version| matches!(version.role, Role::Canary(_) | Role::Draining(_));
         if let (Some(serving), false) = (self.serving(), self.versions.iter().any(divides)) {

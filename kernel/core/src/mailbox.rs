@@ -91,6 +91,20 @@ impl Mailbox {
         Ok(())
     }
 
+    /// True when an ordinary message can be put in right now.
+    pub(crate) fn has_room(&self, message: &Envelope, limits: &Limits) -> bool {
+        self.closed.is_none()
+            && self.queue.len() + self.reserved < limits.mailbox_messages_max
+            && self.bytes + self.reserved_bytes + message.content.len() <= limits.mailbox_bytes_max
+    }
+
+    /// Puts a message in, for which there is room.
+    pub(crate) fn push(&mut self, message: Envelope) {
+        self.bytes += message.content.len();
+        self.tally.put(&message);
+        self.queue.push_back(message);
+    }
+
     /// Gives a reserved place of a message of `bytes` back.
     pub(crate) fn cancel(&mut self, bytes: usize) {
         self.reserved = self.reserved.saturating_sub(1);
@@ -103,9 +117,7 @@ impl Mailbox {
         if let Some(code) = self.closed {
             return Err(Box::new(Bounced { envelope: message, code }));
         }
-        self.bytes += message.content.len();
-        self.tally.put(&message);
-        self.queue.push_back(message);
+        self.push(message);
         Ok(())
     }
 
@@ -148,9 +160,7 @@ impl Mailbox {
         if let Some(code) = self.closed {
             return Err(Box::new(Bounced { envelope: message, code }));
         }
-        self.bytes += message.content.len();
-        self.tally.put(&message);
-        self.queue.push_back(message);
+        self.push(message);
         Ok(())
     }
 

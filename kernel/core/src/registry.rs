@@ -32,6 +32,8 @@ pub struct AgentSpec {
     pub restart_intensity: Option<Intensity>,
     /// What a trap leads to.
     pub restart: RestartPolicy,
+    /// Bytes by which its memory may grow before it gets a fresh instance, when not the server's default.
+    pub recycle_memory_bytes: Option<u64>,
 }
 
 /// An agent as operators see it.
@@ -59,6 +61,8 @@ pub struct AgentView {
     pub sent: u64,
     /// Instances after the first.
     pub restarts: u32,
+    /// Fresh instances that it got because its memory had grown.
+    pub recycled: u32,
     /// Bytes of linear memory after the last turn.
     pub memory_bytes: u64,
     /// The digest of its component.
@@ -91,12 +95,14 @@ impl Lineage {
             view.received += desk.received;
             view.sent += desk.sent;
             view.restarts += desk.supervisor.restarts();
+            view.recycled += desk.recycling.recycled();
             view.memory_bytes += desk.memory_bytes;
         }
         view.turns += roster.past.turns;
         view.received += roster.past.received;
         view.sent += roster.past.sent;
         view.restarts += roster.past.restarts;
+        view.recycled += roster.past.recycled;
         view.revisions = roster.views(judge);
         Some(view)
     }
@@ -117,6 +123,7 @@ impl Lineage {
             received: 0,
             sent: 0,
             restarts: 0,
+            recycled: 0,
             memory_bytes: 0,
             digest: cell.factory.digest().to_owned(),
             capabilities: cell.spec.capabilities.clone(),

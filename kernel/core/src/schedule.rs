@@ -7,12 +7,12 @@ use caxton_abi::{Code, Envelope, EventName, TraceContext, Uid, flags};
 use crate::sync::Ordering;
 use crate::{
     activation::{Activation, Finished, Work},
-    agent::{Fault, Start, State, Turn},
+    agent::{Fault, State, Turn},
     bus::Bus,
     cell::{Cell, Desk, Run},
     flow::{Door, Entry, Flow, Place, Placed},
-    ids::IdSource,
     lifecycle::Life,
+    limits::Limits,
     store::WRITE_AGAIN_MS,
     supervisor::RestartPolicy,
     sync::lock,
@@ -30,16 +30,19 @@ impl Bus {
         loop {
             let cell = self.run_queue.pop(worker)?;
             if let Some(activation) = self.begin(cell, worker, now) {
-                self.running.fetch_add(1, Ordering::AcqRel);
+                self.running.get(worker).fetch_add(1, Ordering::AcqRel);
                 return Some(activation);
             }
         }
     }
 
-    fn begin(&self, cell: Arc<Cell>, worker: usize, now: Time) -> Option<Activation> {
+    pub(crate) fn begin(&self, cell: Arc<Cell>, worker: usize, now: Time) -> Option<Activation> {
         let mut flow = Flow::new(self, worker, now);
-        let moves = self.ledger.open();
+        let moves = self.ledger.open_in(worker);
         let mut desk = lock(&cell.desk);
+        if !cell.goes_on.swap(false, Ordering::Relaxed) {
+            desk.slice_began = now;
+        }
         if let Some((work, batch)) = desk.prepared.take() {
             return self.activate(&cell, &mut desk, work, batch, worker, now);
         }
@@ -83,33 +86,42 @@ impl Bus {
         worker: usize,
         now: Time,
     ) -> Option<Activation> {
-        let mut ids = desk.ids.take().or_else(|| self.fork_ids())?;
+        let mut turn = desk.turn.take().unwrap_or_else(|| self.first_turn(cell.address, &cell.limits));
+        turn.now = now;
+        turn.state = cell.state.newest();
         let cause = batch.first().map(|first| first.head.trace).unwrap_or_default();
-        let trace = TraceContext { span: ids.span(), ..cause };
-        let start = Start {
-            address: cell.address,
-            config: Arc::clone(&cell.config),
-            restarts: desk.supervisor.restarts(),
-        };
-        let turn = Turn {
-            now,
-            address: cell.address,
+        let trace = TraceContext { span: turn.ids.span(), ..cause };
+        let restarts = desk.instances_before();
+        let (cell, body) = (Arc::clone(cell), desk.body.take());
+        let parent_span = cause.span;
+        Some(Activation { cell, worker, began: now, work, batch, body, turn, restarts, trace, parent_span })
+    }
+
+    /// What an agent's turns begin with.
+    pub(crate) fn first_turn(&self, address: u32, limits: &Arc<Limits>) -> Turn {
+        Turn {
+            now: Time::ZERO,
+            address,
             directory: self.directory(),
-            limits: Arc::clone(&cell.limits),
-            state: cell.state.newest(),
-            ids,
+            limits: Arc::clone(limits),
+            state: Arc::default(),
+            ids: self.fork_ids(),
             outbox: Vec::new(),
             puts: Default::default(),
             timers: Vec::new(),
             logs: Vec::new(),
-        };
-        let (cell, body) = (Arc::clone(cell), desk.body.take());
-        let parent_span = cause.span;
-        Some(Activation { cell, worker, began: now, work, batch, body, turn, start, trace, parent_span })
+        }
     }
 
     /// Settles a turn at the time at which it ended.
     pub fn finish(&self, finished: Finished, now: Time) {
+        let lane = finished.activation.worker;
+        let again = self.settle_turn(finished, now);
+        self.queue_again(again, lane);
+    }
+
+    /// As [`Bus::finish`]; returns the agent, marked as queued, when it has more to do.
+    pub(crate) fn settle_turn(&self, finished: Finished, now: Time) -> Option<Arc<Cell>> {
         let Finished { mut activation, result } = finished;
         let cell = Arc::clone(&activation.cell);
         let mut flow = Flow::new(self, activation.worker, now);
@@ -125,7 +137,7 @@ impl Bus {
             Ok(state) => self.commit(&mut flow, activation, state, None),
             Err(fault) => self.drop_turn(&mut flow, activation, fault),
         }
-        self.end_turn(flow, &cell);
+        self.end_turn(flow, &cell)
     }
 
     /// Makes a turn true. `entry` is what became of its outbox, when the store had a part in that.
@@ -136,21 +148,27 @@ impl Bus {
         state: Option<State>,
         entry: Option<Entry>,
     ) {
-        let Activation { cell, batch, body, turn, trace, work, .. } = activation;
+        let Activation { cell, began, batch, body, mut turn, trace, work, .. } = activation;
         self.hold_conversations(&cell, &turn.outbox, flow.now);
-        let moves = self.ledger.open();
+        let outbox = std::mem::take(&mut turn.outbox);
+        let timers = std::mem::take(&mut turn.timers);
+        let moves = self.ledger.open_in(flow.lane);
         let mut desk = lock(&cell.desk);
         desk.in_turn = Tally::default();
         moves.deliver(&batch);
         desk.turns += 1;
+        if work != Work::Init {
+            desk.pace.note(began, flow.now, &self.limits);
+        }
         desk.received += batch.len() as u64;
-        desk.sent += entry.as_ref().map_or(turn.outbox.len(), |entry| entry.outcomes.len()) as u64;
-        desk.memory_bytes = body.as_ref().map_or(0, |body| body.memory_bytes());
+        desk.sent += entry.as_ref().map_or(outbox.len(), |entry| entry.outcomes.len()) as u64;
         desk.body = body;
-        desk.ids = Some(turn.ids);
+        let recycled = desk.note_memory(&cell, work.makes_instance());
         if let Some(state) = state {
             cell.state.keep(&turn.state, state, &turn.puts);
+            turn.state = cell.state.newest();
         }
+        desk.turn = Some(turn.ended());
         let started = work == Work::Init && desk.life.takes_messages();
         if started {
             desk.life.started();
@@ -162,15 +180,21 @@ impl Bus {
         if started {
             self.came_up(flow, &cell, restarts);
         }
+        if let Some((pressure, before)) = recycled {
+            self.recycled(flow, &cell, pressure, before);
+        }
         if stays {
-            flow.set_timers(&cell, turn.timers);
+            flow.set_timers(&cell, timers);
         }
         for message in &batch {
             flow.about(EventName::MESSAGE_DELIVERED, &message.head, Code::NONE);
         }
         match entry {
             Some(entry) => flow.take_in(entry, Door::Turn),
-            None => flow.enter(traced(turn.outbox, &batch, trace), Door::Turn),
+            None => {
+                let rest = flow.pass(traced(outbox, &batch, trace));
+                flow.enter(rest, Door::Turn)
+            }
         };
     }
 
@@ -187,7 +211,9 @@ impl Bus {
 
     /// The store could not write a turn that went well: nothing of it becomes true, and it is run again.
     pub(crate) fn undo(&self, activation: Activation, code: Code, now: Time) {
-        let mut flow = Flow::new(self, activation.worker, now);
+        // The store's thread is no worker.
+        let lane = self.run_queue.workers();
+        let mut flow = Flow::new(self, lane, now);
         let meaning = code.entry().map_or("", |entry| entry.meaning).to_owned();
         flow.tell_fault(&activation, &Fault::Returned { code: code.slug().to_owned(), detail: meaning });
         let Activation { cell, batch, body, turn, work, .. } = activation;
@@ -195,7 +221,7 @@ impl Bus {
         let mut desk = lock(&cell.desk);
         desk.in_turn = Tally::default();
         desk.body = body;
-        desk.ids = Some(turn.ids);
+        desk.turn = Some(turn.ended());
         let mut dead = Vec::new();
         if desk.life.takes_messages() {
             for message in batch.into_iter().rev() {
@@ -213,18 +239,22 @@ impl Bus {
         drop(desk);
         drop(moves);
         flow.later(dead);
-        self.end_turn(flow, &cell);
+        let again = self.end_turn(flow, &cell);
+        self.queue_again(again, lane);
     }
 
     /// Nothing of the turn becomes true. Decides what becomes of the batch and of the agent.
     fn drop_turn(&self, flow: &mut Flow<'_>, activation: Activation, fault: Fault) {
         flow.tell_fault(&activation, &fault);
-        let Activation { cell, mut batch, body, work, turn, .. } = activation;
+        let Activation { cell, began, mut batch, body, work, turn, .. } = activation;
         let trapped = matches!(fault, Fault::Trapped { .. });
         let moves = self.ledger.open();
         let mut desk = lock(&cell.desk);
         desk.in_turn = Tally::default();
-        desk.ids = Some(turn.ids);
+        desk.turn = Some(turn.ended());
+        desk.pace.note(began, flow.now, &self.limits);
+        // The old instance serves on.
+        let trapped = trapped && work != Work::Recycle;
         let mut dead = Vec::new();
         if work == Work::Retry || !desk.life.takes_messages() {
             let code = match () {
@@ -252,6 +282,7 @@ impl Bus {
             }
         } else {
             desk.body = body;
+            desk.recycling_failed(work);
         }
         moves.pick_up(Tally::of(dead.iter().map(|placed| &placed.envelope)));
         let state = desk.life.clone();
@@ -280,22 +311,29 @@ impl Bus {
         }
     }
 
-    /// After a turn: back into the run queue when there is more to do, or out of the books when it was removed.
-    pub(crate) fn put_back(&self, cell: &Arc<Cell>, now: Time) {
+    /// After a turn: out of the books when it was removed; returned, marked as queued, when there is more to do.
+    pub(crate) fn put_back(&self, cell: &Arc<Cell>, now: Time) -> Option<Arc<Cell>> {
         let mut desk = lock(&cell.desk);
         desk.run = Run::Idle;
+        self.weigh(cell, &mut desk, now);
         let queue = desk.enqueue();
         let draining = matches!(desk.life, Life::Draining(_));
+        let has_batch = desk.mailbox.len() >= cell.limits.turn_messages_max;
+        if queue && has_batch && now.nanos_since(desk.slice_began) < SLICE_NS {
+            cell.goes_on.store(true, Ordering::Relaxed);
+        }
         drop(desk);
-        if queue {
-            self.run_queue.push(Arc::clone(cell));
-        } else if draining {
+        if !queue && draining {
             let mut flow = Flow::new(self, self.run_queue.workers(), now);
             self.stop(&mut flow, cell);
             flow.settle();
         }
+        queue.then(|| Arc::clone(cell))
     }
 }
+
+/// How long an agent with full batches may go on before others have their turn, in nanoseconds.
+const SLICE_NS: u64 = 1_000_000;
 
 /// Decides what the next turn does, and takes the messages for it.
 fn choose(desk: &mut Desk, cell: &Cell) -> (Option<Work>, Vec<Envelope>) {
@@ -304,6 +342,9 @@ fn choose(desk: &mut Desk, cell: &Cell) -> (Option<Work>, Vec<Envelope>) {
     }
     if !desk.life.takes_messages() {
         return (None, Vec::new());
+    }
+    if desk.recycling.is_due() {
+        return (Some(Work::Recycle), Vec::new());
     }
     let messages_wait = !(desk.mailbox.is_empty() && desk.retry.is_empty());
     let timer_first = !desk.timer_was_last || !messages_wait;
@@ -347,7 +388,7 @@ fn verdict(desk: &mut Desk, cell: &Cell, work: Work, fault: &Fault, now: Time) -
     }
     if desk.supervisor.allow_restart(now) {
         desk.life.lose();
-        let chance = desk.ids.as_mut().map_or(0, IdSource::span);
+        let chance = desk.turn.as_mut().map_or(0, |turn| turn.ids.span());
         return Verdict::Restart(desk.supervisor.backoff_ms(&cell.limits, chance));
     }
     let intensity = desk.supervisor.intensity();
@@ -396,16 +437,25 @@ fn conversations<'m>(messages: impl Iterator<Item = &'m Envelope>) -> Vec<Uid> {
 
 /// The outbox with the turn's span. A message of a conversation that is in the batch stays in that trace.
 pub(crate) fn traced(mut outbox: Vec<Envelope>, batch: &[Envelope], turn: TraceContext) -> Vec<Envelope> {
+    // Answers come in the order of what they answer, so the search goes on where the last one ended.
+    let mut last = 0;
     for message in &mut outbox {
-        let same = |cause: &&Envelope| cause.head.conversation == message.head.conversation;
-        let cause = batch.iter().find(same);
-        message.head.trace = TraceContext {
-            trace: cause.map_or(Uid::NONE, |cause| cause.head.trace.trace),
+        let head = &mut message.head;
+        let cause = if head.trace.trace.is_none() { find_from(last, batch, head.conversation) } else { None };
+        last = cause.map_or(last, |(index, _)| index);
+        let cause = cause.map(|(_, cause)| cause.head.trace);
+        head.trace = TraceContext {
+            trace: cause.map_or(head.trace.trace, |cause| cause.trace),
             span: turn.span,
-            flags: cause.map_or(turn.flags, |cause| cause.head.trace.flags),
+            flags: cause.map_or(turn.flags, |cause| cause.flags),
         };
     }
     outbox
+}
+
+fn find_from(start: usize, batch: &[Envelope], conversation: Uid) -> Option<(usize, &Envelope)> {
+    let all = batch.iter().enumerate();
+    all.cycle().skip(start).take(batch.len()).find(|(_, message)| message.head.conversation == conversation)
 }
 
 fn check_state(turn: &Turn) -> Result<Option<State>, Fault> {

@@ -24,7 +24,12 @@ pub enum Change {
         deliveries: u8,
     },
     /// The message reached its end.
-    Forget(u64),
+    Forget {
+        /// The message's number.
+        stored: u64,
+        /// Whether a hand-out may have been counted under it.
+        counted: bool,
+    },
     /// Keep a dead letter under its number.
     Bury(Box<DeadLetter>),
     /// The dead letter was requeued, purged, or pushed out by newer ones.
@@ -33,6 +38,13 @@ pub enum Change {
     Saw(Sighting),
     /// The sighting is older than the window.
     Unsee(u64),
+}
+
+impl Change {
+    /// The message with this head reached its end.
+    pub(crate) fn forget(head: &Header) -> Self {
+        Self::Forget { stored: head.stored, counted: needs_count(head) }
+    }
 }
 
 /// A message id that a sender chose, kept to know duplicates.

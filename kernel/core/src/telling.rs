@@ -1,7 +1,7 @@
 //! What is told of a turn: its span, the guest's log lines, faults and traps, and the agent's new state. And the timers
 //! that it set.
 
-use caxton_abi::{Code, EventName, Signal};
+use caxton_abi::{Code, EventName, Signal, Uid};
 
 use crate::{
     activation::Activation,
@@ -28,6 +28,12 @@ impl Flow<'_> {
 
     pub(crate) fn turn_span(&mut self, activation: &Activation, result: &Result<Option<State>, Fault>) {
         let first = activation.batch.first().map(|message| message.head).unwrap_or_default();
+        let code = result.as_ref().err().map_or(Code::NONE, code_of);
+        // A turn without messages belongs to no conversation; its span stands for one.
+        let own = Uid { hi: 0, lo: activation.trace.span };
+        if !self.traces(if first.conversation.is_none() { own } else { first.conversation }, code) {
+            return;
+        }
         self.emit(Signal {
             sender: activation.cell.address,
             message: first.id,
@@ -36,7 +42,7 @@ impl Flow<'_> {
             parent_span: activation.parent_span,
             value: activation.batch.len() as u64,
             duration_ns: self.now.nanos_since(activation.began),
-            code: result.as_ref().err().map_or(Code::NONE, code_of),
+            code,
             ..signal::event(EventName::TURN, activation.began)
         });
     }

@@ -99,7 +99,12 @@ impl Tickets {
 
     /// The next number of a message, dead letter or sighting.
     pub(crate) fn number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+        self.numbers(1)
+    }
+
+    /// The first of so many numbers that follow each other.
+    pub(crate) fn numbers(&self, count: u64) -> u64 {
+        self.numbers.fetch_add(count, Ordering::Relaxed)
     }
 
     /// Goes on after a number that the store knows.

@@ -17,6 +17,8 @@ pub(crate) enum Key {
     Agent(u32, u32, u32),
     /// The next instance of a version of an agent, by address and version.
     Restart(u32, u32),
+    /// A look at a version of an agent whose memory has grown, by address and version.
+    Recycle(u32, u32),
     /// The agent's versions that drain, by address.
     Draining(u32),
     /// A protocol's, by port and token.
@@ -68,6 +70,11 @@ impl Timers {
         true
     }
 
+    /// True when the key's owner has a timer.
+    pub(crate) fn has_any(&self, key: Key) -> bool {
+        self.by_owner.contains_key(&owner(key))
+    }
+
     /// Forgets all timers of the key's owner.
     pub(crate) fn cancel_owner(&mut self, key: Key) {
         let keys: Vec<_> = self.by_key.range(owner_range(key)).map(|(key, _)| *key).collect();
@@ -100,6 +107,7 @@ fn owner(key: Key) -> Key {
     match key {
         Key::Agent(address, version, _) => Key::Agent(address, version, 0),
         Key::Restart(..) => Key::Restart(0, 0),
+        Key::Recycle(..) => Key::Recycle(0, 0),
         Key::Draining(_) => Key::Draining(0),
         Key::Protocol(port, _) => Key::Protocol(port, 0),
         Key::Pending(_) => Key::Pending(0),
@@ -114,7 +122,12 @@ fn owner_range(key: Key) -> RangeInclusive<Key> {
             Key::Agent(address, version, 0)..=Key::Agent(address, version, u32::MAX)
         }
         Key::Protocol(port, _) => Key::Protocol(port, 0)..=Key::Protocol(port, u64::MAX),
-        Key::Pending(_) | Key::Retry(_) | Key::Store | Key::Restart(..) | Key::Draining(_) => key..=key,
+        Key::Pending(_)
+        | Key::Retry(_)
+        | Key::Store
+        | Key::Restart(..)
+        | Key::Recycle(..)
+        | Key::Draining(_) => key..=key,
     }
 }
 

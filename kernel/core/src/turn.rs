@@ -17,7 +17,16 @@ pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code
     if envelope.content.len() > turn.limits.content_bytes_max {
         return Err(Code::CONTENT_TOO_LARGE);
     }
-    let receivers = receivers(&envelope, turn.limits.receivers_max);
+    // Most messages name one receiver, in their header.
+    let one = [envelope.head.receiver];
+    let several;
+    let receivers = match envelope.extra {
+        ROption::RNone if envelope.head.receiver != 0 => one.as_slice(),
+        _ => {
+            several = receivers(&envelope, turn.limits.receivers_max);
+            several.as_slice()
+        }
+    };
     if receivers.is_empty() {
         return Err(Code::NO_RECEIVER);
     }
@@ -30,7 +39,7 @@ pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code
         return Err(Code::OUTBOX_FULL);
     }
     let class = class(&envelope)?;
-    check_receiver(turn, class, &receivers)?;
+    check_receiver(turn, class, receivers)?;
     let head = &mut envelope.head;
     head.sender = turn.address;
     head.class = class;
@@ -39,8 +48,10 @@ pub(crate) fn stage(turn: &mut Turn, mut envelope: Envelope) -> Result<Uid, Code
     head.trace = TraceContext::default();
     if head.conversation.is_none() {
         head.conversation = turn.ids.mint(turn.now);
+        // A conversation that begins here is a trace of its own.
+        head.trace.trace = head.conversation;
     }
-    Ok(push_copies(turn, &envelope, &receivers))
+    Ok(push_copies(turn, envelope, receivers))
 }
 
 /// What is known already to be refused when the turn commits. A message to several is refused copy by copy then, an acked
@@ -74,17 +85,20 @@ fn is_too_heavy(turn: &Turn, bytes: usize) -> bool {
     bytes > LIGHT_CONTENT_BYTES && staged().saturating_add(bytes) > turn.limits.outbox_bytes_max
 }
 
-fn push_copies(turn: &mut Turn, envelope: &Envelope, receivers: &[u32]) -> Uid {
+/// Stages one copy for each receiver, the last of which is the message itself; returns the id of the first.
+fn push_copies(turn: &mut Turn, envelope: Envelope, receivers: &[u32]) -> Uid {
+    let Some((last, others)) = receivers.split_last() else { return Uid::NONE };
     let mut first = Uid::NONE;
-    for receiver in receivers {
-        let mut copy = envelope.clone();
-        copy.head.receiver = *receiver;
+    let mut push = |mut copy: Envelope, receiver: u32| {
+        copy.head.receiver = receiver;
         copy.head.id = turn.ids.mint(turn.now);
         if first.is_none() {
             first = copy.head.id;
         }
         turn.outbox.push(copy);
-    }
+    };
+    others.iter().for_each(|receiver| push(envelope.clone(), *receiver));
+    push(envelope, *last);
     first
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use caxton_abi::{Code, EventName};
 
-use crate::sync::RwLockWriteGuard;
+use crate::sync::{AtomicBool, AtomicUsize, RwLockWriteGuard};
 use crate::{
     agent::BodyFactory,
     bus::Bus,
@@ -21,7 +21,6 @@ use crate::{
     flow::{Flow, Place, Placed},
     forwarding::Target,
     held::Judge,
-    ids::IdSource,
     limits::Limits,
     lineage::{HandedOver, Lineage, Role, Roster, Version, hand_over, hold_waiting},
     mailbox::Bounced,
@@ -147,11 +146,10 @@ impl Bus {
         name: String,
         address: u32,
     ) -> Result<Applied, Refusal> {
-        let ids = self.fork_ids().ok_or_else(no_ids)?;
         let replaces = self.check_vacancy(&registry, &name, address)?;
         let (number, state) = (registry.next_number(), Arc::default());
         let lineage = Arc::new(Lineage { address, number, name, state, roster: Mutex::default() });
-        let cell = self.join(&lineage, &mut lock(&lineage.roster), blueprint, Role::Serving, ids, flow.now);
+        let cell = self.join(&lineage, &mut lock(&lineage.roster), blueprint, Role::Serving, flow.now);
         let gone = registry.agents.insert(address, Arc::clone(&lineage));
         if let Some(gone) = &gone {
             self.discard(flow, gone);
@@ -185,7 +183,6 @@ impl Bus {
         roster: &mut Roster,
         blueprint: Blueprint,
         role: Role,
-        ids: IdSource,
         now: Time,
     ) -> Arc<Cell> {
         let Blueprint { spec, factory } = blueprint;
@@ -196,7 +193,8 @@ impl Bus {
             None => Arc::clone(&self.limits),
         };
         roster.numbers += 1;
-        let mut desk = Desk::new(spec.restart_intensity.unwrap_or(Intensity::of(&limits)), ids);
+        let turn = self.first_turn(lineage.address, &limits);
+        let mut desk = Desk::new(spec.restart_intensity.unwrap_or(Intensity::of(&limits)), turn);
         desk.divided = role != Role::Serving;
         let cell = Arc::new(Cell {
             address: lineage.address,
@@ -207,6 +205,8 @@ impl Bus {
             spec,
             factory,
             limits,
+            home: AtomicUsize::new(lineage.address as usize),
+            goes_on: AtomicBool::new(false),
             desk: Mutex::new(desk),
         });
         let version = Version { cell: Arc::clone(&cell), role, since: now, started: false };
@@ -221,12 +221,11 @@ impl Bus {
         blueprint: Blueprint,
         canary: Option<u8>,
     ) -> Result<Applied, Refusal> {
-        let ids = self.fork_ids().ok_or_else(no_ids)?;
         let mut roster = lock(&lineage.roster);
         self.check_rollout(&roster, &lineage.name)?;
         let down = is_down(&roster);
         let role = Role::Candidate(canary.map(|share| share.clamp(1, 99)));
-        let cell = self.join(lineage, &mut roster, blueprint, role, ids, flow.now);
+        let cell = self.join(lineage, &mut roster, blueprint, role, flow.now);
         drop(roster);
         flow.revision(&cell, Code::NONE, "candidate".to_owned());
         if down {
@@ -395,10 +394,6 @@ pub(crate) fn tell_outcomes(lineage: &Arc<Lineage>) {
     for (told, outcome) in known {
         told(outcome);
     }
-}
-
-fn no_ids() -> Refusal {
-    Refusal::new(Code::INTERNAL, "no source of ids")
 }
 
 fn no_previous(name: &str) -> Refusal {

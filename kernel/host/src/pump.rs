@@ -29,6 +29,7 @@ pub struct Pump {
     /// Held while exporters are called, so that each sees the signals in order.
     turn: Mutex<()>,
     dropped: AtomicU64,
+    sampled_out: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -51,6 +52,7 @@ impl Pump {
             exporters: Mutex::default(),
             turn: Mutex::default(),
             dropped: AtomicU64::new(0),
+            sampled_out: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         })
     }
@@ -142,6 +144,11 @@ impl Pump {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Signals of conversations that were not traced, because there was too much traffic.
+    pub fn sampled_out(&self) -> u64 {
+        self.sampled_out.load(Ordering::Relaxed)
+    }
+
     /// Carries the rest and has every exporter write out what it holds.
     pub fn flush(&self) {
         self.carry();
@@ -176,6 +183,9 @@ impl Pump {
         match signal.name {
             EventName::SIGNALS_DROPPED => {
                 self.dropped.fetch_add(signal.value, Ordering::Relaxed);
+            }
+            EventName::SIGNALS_SAMPLED_OUT => {
+                self.sampled_out.fetch_add(signal.value, Ordering::Relaxed);
             }
             EventName::AGENT_LOG | EventName::AGENT_TRAP => {
                 let agent = self.bus.directory().name_of(signal.sender).unwrap_or_default();

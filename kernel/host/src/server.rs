@@ -215,6 +215,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
     services.open(Arc::clone(&admin));
     let signals = pump.start().map_err(failed_thread)?;
     let workers = Workers::start(&bus, clock, workers).map_err(failed_thread)?;
+    services.lend_to(Arc::clone(&workers));
     Ok(Parts { bus, clock, pump, readiness, services, storage, admin, workers, signals })
 }
 
@@ -240,11 +241,13 @@ fn limits(set: &config::Limits) -> Limits {
         restart_window_ms: set.restart_window_ms.unwrap_or(base.restart_window_ms),
         restart_backoff_ms: set.restart_backoff_ms.unwrap_or(base.restart_backoff_ms),
         restart_backoff_ms_max: set.restart_backoff_ms_max.unwrap_or(base.restart_backoff_ms_max),
+        recycle_memory_bytes: set.recycle_memory_bytes.unwrap_or(base.recycle_memory_bytes),
         acked_ms_max: set.acked_ms_max.unwrap_or(base.acked_ms_max),
         retries_messages_max: set.retries_messages_max.unwrap_or(base.retries_messages_max),
         deliveries_max: set.deliveries_max.unwrap_or(base.deliveries_max),
         duplicates_max: set.duplicates_max.unwrap_or(base.duplicates_max),
         settle_ms: set.settle_ms.unwrap_or(base.settle_ms),
+        signals_per_second_max: set.signals_per_second_max.unwrap_or(base.signals_per_second_max),
         upgrade_drain_ms: set.upgrade_drain_ms.unwrap_or(base.upgrade_drain_ms),
         ..base
     }

@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     logging,
     plugin::{Failure, Services, State, host_table::Control},
+    workers::Workers,
 };
 use tokio::sync::Notify;
 
@@ -31,6 +32,7 @@ pub struct Server {
     owners: Mutex<BTreeMap<String, u32>>,
     /// Told when a plugin failed.
     pub failed: Arc<Notify>,
+    workers: OnceLock<Arc<Workers>>,
 }
 
 impl Server {
@@ -42,12 +44,18 @@ impl Server {
             admin: OnceLock::new(),
             owners: Mutex::default(),
             failed: Arc::default(),
+            workers: OnceLock::new(),
         })
     }
 
     /// Gives plugins the control operations.
     pub fn open(&self, admin: Arc<Admin>) {
         let _only_once = self.admin.set(admin);
+    }
+
+    /// Lets threads that plugins lend run agents.
+    pub fn lend_to(&self, workers: Arc<Workers>) {
+        let _only_once = self.workers.set(workers);
     }
 
     /// Records a signal about a plugin.
@@ -68,6 +76,13 @@ impl Server {
 impl Services for Server {
     fn submit(&self, _plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
         self.bus.submit(batch, self.clock.now())
+    }
+
+    fn submit_and_lend(&self, plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
+        match self.workers.get().and_then(|workers| workers.lend()) {
+            Some(lender) => lender.submit(batch),
+            None => self.submit(plugin, batch),
+        }
     }
 
     fn submit_and_wait(&self, _plugin: &str, batch: Vec<Envelope>, answer: Answer) {

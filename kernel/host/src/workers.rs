@@ -1,7 +1,8 @@
 //! The threads that run agents: each pops an agent, runs one turn to completion, and sleeps when there is none.
 //!
 //! One more thread keeps the timers. A wake costs microseconds, so a worker looks once more before it sleeps, and a
-//! wake for a busy worker goes to an idle one, which steals. A worker that hangs in a plugin gets a substitute.
+//! wake for a busy worker goes to an idle one, which steals. A worker that hangs in a plugin gets a substitute. A thread
+//! of a plugin that waits for an agent's answer is lent instead, and wakes nobody.
 
 use std::{
     sync::{
@@ -12,18 +13,26 @@ use std::{
     time::Duration,
 };
 
+use caxton_abi::{Envelope, port::Outcome};
 use caxton_core::{Bus, Wake};
 
 use crate::clock::Clock;
 
 /// How long a worker sleeps at most: the price of a lost wake, which the order of operations below excludes.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
-/// How late a timer may fire, and how often the timer thread looks while there are timers.
+/// How often the timer thread looks at least while there are timers: a timer that is set while it sleeps is so late.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
+/// How long it sleeps at least: timers that are due within this time fire together, and wakes cost little.
+const TIMER_PAUSE: Duration = Duration::from_micros(50);
 /// How long the timer thread sleeps while there are no timers.
 const TIMER_IDLE: Duration = Duration::from_millis(5);
 /// Stack of a worker: the guest's own bound (512 KiB by default) and the host's frames above and below it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a lent thread goes on with an agent that has more to do, in nanoseconds.
+const LENT_NS_MAX: u64 = 100_000;
+/// How often the end looks whether lent threads are back.
+const LENT_LOOK: Duration = Duration::from_millis(1);
 
 /// Substitutes for workers that hang in a plugin, in the life of a server: each may hang too.
 const SUBSTITUTES_MAX: usize = 4;
@@ -33,6 +42,8 @@ struct Parking {
     places: Vec<Place>,
     open: AtomicBool,
     stop: AtomicBool,
+    /// Threads of plugins that may be running agents.
+    lent: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -82,8 +93,8 @@ impl Workers {
     /// The operating system gives no thread.
     pub fn start(bus: &Arc<Bus>, clock: Clock, count: usize) -> std::io::Result<Arc<Self>> {
         let places = (0..count).map(|_| Place::default()).collect();
-        let parking =
-            Arc::new(Parking { places, open: AtomicBool::new(false), stop: AtomicBool::new(false) });
+        let (open, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+        let parking = Arc::new(Parking { places, open, stop, lent: AtomicUsize::new(0) });
         bus.set_wake(Arc::clone(&parking) as Arc<dyn Wake>);
         let workers = Self {
             bus: Arc::clone(bus),
@@ -150,10 +161,49 @@ impl Workers {
             thread.thread().unpark();
             let _ended = thread.join();
         }
+        while self.parking.lent.load(Ordering::SeqCst) > 0 {
+            thread::sleep(LENT_LOOK);
+        }
+    }
+
+    /// Lets the calling thread run agents; `None` while none may run.
+    pub fn lend(&self) -> Option<Lender<'_>> {
+        let parking = &*self.parking;
+        parking.lent.fetch_add(1, Ordering::SeqCst);
+        // Counted before it looks, so that the end either is seen here or waits for this thread.
+        let lender = Lender { workers: self };
+        let runs = parking.open.load(Ordering::SeqCst) && !parking.stop.load(Ordering::SeqCst);
+        runs.then_some(lender)
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that is lent.
+pub struct Lender<'a> {
+    workers: &'a Workers,
+}
+
+impl Lender<'_> {
+    /// Submits messages, and runs the agent that they found idle, if there is one that may run here.
+    pub fn submit(self, messages: Vec<Envelope>) -> Vec<Outcome> {
+        let Workers { bus, clock, .. } = self.workers;
+        let began = clock.now();
+        let (outcomes, mut taken) = bus.submit_and_take(messages, began);
+        while let Some(activation) = taken.and_then(|agent| agent.begin(clock.now())) {
+            let finished = activation.run();
+            let now = clock.now();
+            taken = bus.finish_taken(finished, now).filter(|_| now.nanos_since(began) < LENT_NS_MAX);
+        }
+        outcomes
+    }
+}
+
+impl Drop for Lender<'_> {
+    fn drop(&mut self) {
+        self.workers.parking.lent.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -165,12 +215,12 @@ fn work(bus: &Bus, parking: &Parking, clock: Clock, worker: usize, shift: usize)
         thread::park_timeout(SLEEP_MAX);
     }
     while goes_on() {
-        if turn(bus, clock, worker) {
+        if turns(bus, clock, worker, goes_on) {
             continue;
         }
         // Announce sleep before the last look: whoever queues an agent after that look sees `idle` and wakes.
         place.idle.store(true, Ordering::SeqCst);
-        if !goes_on() || turn(bus, clock, worker) {
+        if !goes_on() || turns(bus, clock, worker, goes_on) {
             place.idle.store(false, Ordering::SeqCst);
             continue;
         }
@@ -179,11 +229,19 @@ fn work(bus: &Bus, parking: &Parking, clock: Clock, worker: usize, shift: usize)
     }
 }
 
-/// Runs one turn; false when there was none to run.
-fn turn(bus: &Bus, clock: Clock, worker: usize) -> bool {
-    let Some(activation) = bus.next(worker, clock.now()) else { return false };
-    bus.finish(activation.run(), clock.now());
-    true
+/// Runs turns until there is none to run; false when there was none at all. A turn begins when the one before it ended,
+/// so the clock is read once for each.
+fn turns(bus: &Bus, clock: Clock, worker: usize, goes_on: impl Fn() -> bool) -> bool {
+    let (mut now, mut any) = (clock.now(), false);
+    while goes_on()
+        && let Some(activation) = bus.next(worker, now)
+    {
+        let finished = activation.run();
+        now = clock.now();
+        bus.finish(finished, now);
+        any = true;
+    }
+    any
 }
 
 fn keep_time(bus: &Bus, parking: &Parking, clock: Clock) {
@@ -194,9 +252,12 @@ fn keep_time(bus: &Bus, parking: &Parking, clock: Clock) {
                 bus.tick(now);
                 continue;
             }
-            Some(_) => TIMER_GRAIN,
+            Some(due) => Duration::from_nanos(due.nanos_since(now)).clamp(TIMER_PAUSE, TIMER_GRAIN),
             None => TIMER_IDLE,
         };
         thread::park_timeout(wait);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,7 +238,7 @@ fn another_major_of_the_boundary_is_refused_with_both_versions() {
     assert_eq!(error.code(), Code::PLUGIN_ABI_MISMATCH);
     assert_eq!(
         error.to_string(),
-        "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks 0.2: install a plugin built for this server"
+        "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks 0.3: install a plugin built for this server"
     );
 }
 

@@ -3,12 +3,19 @@
 //! Nothing here blocks or leaves the turn: messages, state and timers are staged, the rest is read from memory. A bound
 //! that is reached is a fault of the WIT, which the guest can handle; only what has no result traps.
 
+pub mod bus;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use caxton_abi::Code;
 use caxton_core::agent::{TimerChange, Turn};
 
-use crate::{convert, instance::Data, trap::Stop};
+use crate::{
+    convert,
+    instance::Data,
+    trap::Stop,
+    wire::{Drafts, Ids},
+};
 
 /// Bytes of a key of the state.
 const KEY_BYTES_MAX: usize = 1_024;
@@ -23,13 +30,14 @@ pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit/caxton",
         world: "agent",
+        with: { "caxton:agent/bus": crate::imports::bus },
         ownership: Borrowing { duplicate_if_necessary: true },
         imports: { default: trappable },
     });
 }
 
 pub(crate) use bindings::caxton::agent::types;
-use bindings::caxton::agent::{bus, clock, directory, log, state};
+use bindings::caxton::agent::{clock, directory, log, state};
 
 type Answer<T> = wasmtime::Result<T>;
 
@@ -62,20 +70,21 @@ fn turn<'a>(data: &'a mut Data, call: &str) -> Answer<&'a mut Turn> {
 impl types::Host for Data {}
 
 impl bus::Host for Data {
-    fn send(&mut self, batch: Vec<types::Draft>) -> Answer<Result<Vec<types::Uid>, types::Fault>> {
+    fn send(&mut self, batch: Drafts) -> Answer<Result<Ids, types::Fault>> {
         let turn = turn(self, "bus.send")?;
         let before = turn.outbox.len();
-        let mut ids = Vec::with_capacity(batch.len());
-        for draft in batch {
-            match turn.stage(convert::envelope(draft)) {
-                Ok(id) => ids.push(convert::uid(id)),
+        let mut ids = Vec::with_capacity(batch.0.len());
+        turn.outbox.reserve(batch.0.len());
+        for draft in batch.0 {
+            match turn.stage(draft) {
+                Ok(id) => ids.push(id),
                 Err(code) => {
                     turn.outbox.truncate(before);
                     return Ok(Err(refusal(code)));
                 }
             }
         }
-        Ok(Ok(ids))
+        Ok(Ok(Ids(ids)))
     }
 
     fn new_conversation(&mut self) -> Answer<types::Uid> {

@@ -25,11 +25,16 @@ use crate::{
     },
     output::Output,
     trap::{Circumstances, fault},
+    wire::Batch,
 };
 
 /// Bytes that one import may bring from the guest into the host. Several messages of the largest content fit, a
 /// thousand do not.
 const HOSTCALL_BYTES_MAX: usize = 64 << 20;
+
+/// Epochs that a turn has to itself, a millisecond. Most are over by then: a worker that let others go ahead in each of
+/// them would ask for it thousands of times in a second and pay with its share of the processor.
+const SPELL_TICKS: u64 = 4;
 
 /// What one agent's instances may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     pub(crate) init_ms_max: u32,
     pub(crate) log_level_min: u8,
+    pub(crate) idle: Idle,
     /// Keeps the epoch moving as long as an instance lives.
     pub(crate) ticker: Ticker,
 }
@@ -78,7 +84,7 @@ impl Factory {
     /// Makes an instance; its memory image is mapped and its start functions have run.
     pub(crate) fn make(&self) -> Result<Instance, Fault> {
         let data = Data {
-            turn: idle_turn(),
+            turn: self.shared.idle.turn(),
             in_turn: false,
             timed: self.compiled.info().timed,
             output: Output::new(self.shared.log_level_min),
@@ -94,10 +100,13 @@ impl Factory {
         store.epoch_deadline_callback(|store| Ok(at_epoch(store.data())));
         allow(&mut store, init_ms_max);
         let made = self.compiled.instantiate(&mut store);
+        let made = made.and_then(|(calls, on_timer)| {
+            Ok((calls.caxton_agent_handler().func_handle().func().typed(&store)?, calls, on_timer))
+        });
         self.shared.ticker.end();
         match made {
-            Ok((calls, on_timer)) => {
-                Ok(Instance { store, calls, on_timer, limits: self.limits, init_ms_max, gone: false })
+            Ok((handle, calls, on_timer)) => {
+                Ok(Instance { store, calls, handle, on_timer, limits: self.limits, init_ms_max, gone: false })
             }
             Err(error) => Err(fault(&error, &circumstances(&mut store, init_ms_max))),
         }
@@ -108,11 +117,12 @@ impl Factory {
 fn allow(store: &mut Store<Data>, ms: u32) {
     let data = store.data_mut();
     data.shared.ticker.begin();
-    data.until = data.shared.ticker.epoch().saturating_add(ticks(ms));
-    store.set_epoch_deadline(1);
+    let ticks = ticks(ms);
+    data.until = data.shared.ticker.epoch().saturating_add(ticks);
+    store.set_epoch_deadline(ticks.min(SPELL_TICKS));
 }
 
-/// At each epoch in which a guest runs: other threads go ahead, then it goes on until its time is over.
+/// At each epoch of a guest that computes for long: other threads go ahead, then it goes on until its time is over.
 fn at_epoch(data: &Data) -> UpdateDeadline {
     if data.shared.ticker.epoch() >= data.until {
         return UpdateDeadline::Interrupt;
@@ -134,10 +144,14 @@ impl BodyFactory for Factory {
 /// The call of `timers.on-timer`.
 pub(crate) type OnTimer = TypedFunc<(u32,), (Result<(), types::Fault>,)>;
 
+/// The call of `handler.handle`.
+type Handle = TypedFunc<(Batch<'static>,), (Result<(), types::Fault>,)>;
+
 /// A live instance.
 pub(crate) struct Instance {
     store: Store<Data>,
     calls: Agent,
+    handle: Handle,
     on_timer: Option<OnTimer>,
     limits: InstanceLimits,
     init_ms_max: u32,
@@ -184,10 +198,9 @@ impl AgentBody for Instance {
     }
 
     fn handle(&mut self, batch: &[Envelope], turn: &mut Turn) -> Result<(), Fault> {
-        let params = convert::params(batch);
-        let messages = convert::messages(batch, &params);
-        self.call(self.limits.turn_ms_max, turn, |store, calls, _| {
-            calls.caxton_agent_handler().call_handle(store, &messages)
+        let handle = self.handle;
+        self.call(self.limits.turn_ms_max, turn, |store, _, _| {
+            handle.call(store, (Batch(batch),)).map(|(answer,)| answer)
         })
     }
 
@@ -201,6 +214,10 @@ impl AgentBody for Instance {
 
     fn memory_bytes(&self) -> u64 {
         self.store.data().budget.bytes()
+    }
+
+    fn memory_bytes_max(&self) -> u64 {
+        self.store.data().budget.bytes_max()
     }
 }
 
@@ -256,18 +273,38 @@ impl Directory for Nobody {
     }
 }
 
-/// Holds the place of the turn while there is none; imports refuse to touch it.
-fn idle_turn() -> Turn {
-    Turn {
-        now: Time::ZERO,
-        address: 0,
-        directory: Arc::new(Nobody),
-        limits: Arc::new(Limits::default()),
-        state: Arc::new(State::new()),
-        ids: IdSource::new(0),
-        outbox: Vec::new(),
-        puts: Default::default(),
-        timers: Vec::new(),
-        logs: Vec::new(),
+/// What holds the place of the turn in every instance while there is none; imports refuse to touch it.
+pub(crate) struct Idle {
+    directory: Arc<dyn Directory>,
+    limits: Arc<Limits>,
+    state: Arc<State>,
+    ids: IdSource,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            directory: Arc::new(Nobody),
+            limits: Arc::default(),
+            state: Arc::default(),
+            ids: IdSource::new(0),
+        }
+    }
+}
+
+impl Idle {
+    fn turn(&self) -> Turn {
+        Turn {
+            now: Time::ZERO,
+            address: 0,
+            directory: Arc::clone(&self.directory),
+            limits: Arc::clone(&self.limits),
+            state: Arc::clone(&self.state),
+            ids: self.ids.fork(),
+            outbox: Vec::new(),
+            puts: Default::default(),
+            timers: Vec::new(),
+            logs: Vec::new(),
+        }
     }
 }

@@ -23,6 +23,7 @@ mod preflight;
 mod runtime;
 mod trap;
 mod wasi;
+mod wire;
 
 pub use component::{CompiledComponent, ComponentInfo, check as check_component};
 pub use error::{ComponentError, RuntimeError};

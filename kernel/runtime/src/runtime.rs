@@ -23,7 +23,7 @@ use crate::{
     engine::{CodeShape, Ticker, server_engine},
     error::{ComponentError, RuntimeError},
     imports::bindings::Agent,
-    instance::{Data, Factory, InstanceLimits, Shared},
+    instance::{Data, Factory, Idle, InstanceLimits, Shared},
     options::RuntimeOptions,
     preflight::{self, Host},
     wasi,
@@ -62,6 +62,7 @@ impl Runtime {
             began: Instant::now(),
             init_ms_max: options.init_ms_max,
             log_level_min: options.log_level_min,
+            idle: Idle::default(),
             ticker: Ticker::start(&engine)?,
             engine,
         };
@@ -104,7 +105,8 @@ impl Runtime {
         Ok(compiled)
     }
 
-    /// Makes a factory of instances under one agent's limits, and a first instance to see that there can be any.
+    /// Makes a factory of instances under one agent's limits. Unless an instance was made under a limit as small, makes one
+    /// to see that there can be any.
     ///
     /// # Errors
     /// [`ComponentError::GrantUnknown`] for a grant that this version cannot give, [`ComponentError::NotInstantiable`]
@@ -121,7 +123,10 @@ impl Runtime {
             turn_ms_max: limits.turn_ms_max.min(self.options.turn_ms_max),
         };
         let factory = Factory { compiled: Arc::clone(compiled), limits, shared: Arc::clone(&self.shared) };
-        factory.make().map_err(|fault| not_instantiable(&fault))?;
+        if !compiled.fits(limits.memory_bytes_max) {
+            factory.make().map_err(|fault| not_instantiable(&fault))?;
+            compiled.did_fit(limits.memory_bytes_max);
+        }
         Ok(Arc::new(factory))
     }
 

@@ -56,6 +56,12 @@ pub trait HostV1: Send + Sync + 'static {
         let outcomes = batch.iter().map(refused).collect();
         BorrowingFfiFuture::new(std::future::ready(outcomes))
     }
+    /// As `submit`, and lends the calling thread to the server: it may run a short turn of an agent that the batch found
+    /// idle before it returns, and deliver what that agent answers; since minor 3. So the caller holds no lock that its
+    /// own `deliver` takes.
+    fn submit_and_lend(&self, batch: RVec<Envelope>, out: &mut RVec<Outcome>) {
+        self.submit(batch, out);
+    }
 }
 
 /// The host behind the boundary.

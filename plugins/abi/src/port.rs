@@ -129,11 +129,14 @@ pub mod action {
     /// Forget the timer `token`.
     pub const CANCEL_TIMER: u8 = 18;
     /// Record a session's transition: `envelope.head` has conversation, reply_with and the participant as sender, `text`
-    /// is `FROM > TO`, `code` the reason.
+    /// is `FROM > TO`, `code` the reason. When `text` is empty, the upper half of `token` is the symbol of FROM and the
+    /// lower half that of TO, so that it costs no text where nobody looks.
     pub const TRANSITION: u8 = 19;
     /// Record a conversation's end: `envelope.head` has the conversation and the initiator as sender, `text` the end
     /// state.
     pub const CLOSED: u8 = 20;
+    /// A conversation began, or one that was recorded as ended goes on: `envelope.head` has the conversation.
+    pub const OPENED: u8 = 21;
 }
 
 /// One decision or wish of a protocol. Messages without a decision are delivered as they are.
@@ -148,7 +151,7 @@ pub struct Action {
     pub code: Code,
     /// Which message of the batch.
     pub index: u32,
-    /// A timer's token.
+    /// A timer's token, or the symbols of a transition.
     pub token: u64,
     /// Milliseconds since the Unix epoch.
     pub time_ms: u64,

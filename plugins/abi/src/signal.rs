@@ -39,6 +39,7 @@ events! {
     AGENT_LOG = 13, "agent.log", "A log line of an agent; `text` is the line.";
     AGENT_RESTARTED = 14, "agent.restarted", "An agent got a new instance; `value` counts them.";
     AGENT_REVISION = 15, "agent.revision", "A version of an agent came in, got a share of the new conversations, or left; `value` is its number, `text` says which.";
+    AGENT_RECYCLED = 16, "agent.recycled", "An agent got a fresh instance because its memory had grown; `value` counts them, `text` is `memory BEFORE > AFTER` in bytes.";
     CONVERSATION_TRANSITION = 20, "conversation.transition", "A protocol session changed its state; `text` is `FROM > TO`.";
     CONVERSATION_CLOSED = 21, "conversation.closed", "A conversation ended; `text` is its end state.";
     PROTOCOL_VERDICT = 22, "protocol.verdict", "A protocol plugin held a message back or flagged it; `code` says why.";
@@ -48,6 +49,7 @@ events! {
     STORE_STATE = 35, "store.state", "The store began or ceased to take messages; `code` says why, `text` in words.";
     LOG = 40, "log", "A log line of the server or a plugin; `text` is `TARGET LINE`.";
     SIGNALS_DROPPED = 50, "signals.dropped", "A ring was full; `value` signals were dropped since the last such event.";
+    SIGNALS_SAMPLED_OUT = 51, "signals.sampled-out", "There was more traffic than is traced; `value` signals of whole conversations were left out since the last such event.";
 }
 
 impl EventName {

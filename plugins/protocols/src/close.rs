@@ -69,31 +69,29 @@ pub enum Change {
     Reopened,
 }
 
-/// Draws the conclusions after one or more events: decides, rejects, closes, sets the timer.
+/// Draws the conclusions after one or more events: decides, rejects, closes.
 pub fn finish(conversation: &mut Conversation, pass: &mut Pass<'_>) -> Change {
     if conversation.kind == Kind::ContractNet {
         decide(conversation, pass);
     }
-    let open = conversation.tally().open > 0;
-    let change = match (open, conversation.is_closed()) {
+    let open = conversation.sessions.open() > 0;
+    match (open, conversation.is_closed()) {
         (false, false) => {
             close(conversation, pass);
             Change::Closed
         }
         (true, true) => {
             conversation.closed_ms = NEVER;
+            pass.opened(conversation);
             Change::Reopened
         }
         _ => Change::None,
-    };
-    arm(conversation, pass);
-    change
+    }
 }
 
 /// Row 8, and the time that row 10 leaves the initiator for its own rejects.
 fn decide(conversation: &mut Conversation, pass: &mut Pass<'_>) {
-    let tally = conversation.tally();
-    if tally.awaiting > 0 || tally.bids == 0 {
+    if conversation.any(State::AwaitBid) || !conversation.any(State::Bid) {
         conversation.decide_by_ms = NEVER;
         conversation.dismiss_at_ms = NEVER;
         return;
@@ -117,18 +115,6 @@ fn close(conversation: &mut Conversation, pass: &mut Pass<'_>) {
     conversation.closed_ms = pass.now_ms;
     conversation.next_due_ms = NEVER;
     pass.closed(conversation, end(conversation));
-    if conversation.armed_ms != NEVER {
-        conversation.armed_ms = NEVER;
-        pass.cancel_timer(conversation.token);
-    }
-}
-
-/// Sets the timer when something is due before it goes off. A timer that goes off early is set again then.
-pub fn arm(conversation: &mut Conversation, pass: &mut Pass<'_>) {
-    if conversation.next_due_ms < conversation.armed_ms {
-        conversation.armed_ms = conversation.next_due_ms;
-        pass.set_timer(conversation.token, conversation.next_due_ms.saturating_add(1));
-    }
 }
 
 /// The name of a conversation's end.

@@ -43,6 +43,8 @@ pub struct Config {
     pub closed_keep_ms: u64,
     /// Most closed conversations kept; the oldest go first.
     pub closed_max: usize,
+    /// Most sessions of closed conversations kept, so that a few large ones do not fill the memory.
+    pub closed_sessions_max: usize,
 }
 
 impl Default for Config {
@@ -58,6 +60,7 @@ impl Default for Config {
             sessions_max: 10_000,
             closed_keep_ms: 300_000,
             closed_max: 20_000,
+            closed_sessions_max: 200_000,
         }
     }
 }
@@ -80,6 +83,7 @@ impl Config {
             ("conversations_max", self.conversations_max),
             ("sessions_max", self.sessions_max),
             ("closed_max", self.closed_max),
+            ("closed_sessions_max", self.closed_sessions_max),
         ];
         for (key, value) in times {
             if value == 0 || value > TIME_MS_MAX {

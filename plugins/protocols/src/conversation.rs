@@ -8,10 +8,20 @@ use caxton_acl::Performative;
 use caxton_plugin::{Header, TraceContext, Uid};
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Role, State};
+use crate::{
+    sessions::Sessions,
+    table::{Role, State},
+};
 
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
+
+/// No timer.
+pub const NO_TOKEN: u64 = u64::MAX;
+
+fn no_token() -> u64 {
+    NO_TOKEN
+}
 
 /// The protocol that a conversation follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,24 +65,14 @@ pub struct Session {
     pub void: u16,
 }
 
-/// How many sessions stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Sessions that are not final.
-    pub open: u32,
-    /// Sessions in AWAIT_BID.
-    pub awaiting: u32,
-    /// Sessions in BID.
-    pub bids: u32,
-}
-
 /// One conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conversation {
     /// Its id.
     #[serde(with = "crate::snapshot::uid")]
     pub id: Uid,
-    /// The token of its one timer.
+    /// The token of its one timer; [`NO_TOKEN`] when it is closed.
+    #[serde(skip, default = "no_token")]
     pub token: u64,
     /// Its protocol.
     pub kind: Kind,
@@ -87,15 +87,13 @@ pub struct Conversation {
     #[serde(with = "crate::snapshot::uid")]
     pub parent: Uid,
     /// Its sessions, in the order of their calls.
-    pub sessions: Vec<Session>,
+    pub sessions: Sessions,
     /// When the bids are rejected if the initiator decides nothing; [`NEVER`] while it is not asked to decide.
     pub decide_by_ms: u64,
     /// When the bids that are left are rejected because every accepted one is done; [`NEVER`] while that is not so.
     pub dismiss_at_ms: u64,
     /// No deadline of a session or of the decision is earlier.
     pub next_due_ms: u64,
-    /// When the timer is set to go off; [`NEVER`] when it is not set.
-    pub armed_ms: u64,
     /// When it closed; [`NEVER`] while it is open.
     pub closed_ms: u64,
     /// What has happened so far, for the end's name.
@@ -126,11 +124,10 @@ impl Conversation {
             initiator: head.sender,
             trace: head.trace,
             parent,
-            sessions: Vec::new(),
+            sessions: Sessions::default(),
             decide_by_ms: NEVER,
             dismiss_at_ms: NEVER,
             next_due_ms: NEVER,
-            armed_ms: NEVER,
             closed_ms: NEVER,
             past: Past::default(),
         }
@@ -141,17 +138,6 @@ impl Conversation {
         self.closed_ms != NEVER
     }
 
-    /// Counts the sessions.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for session in &self.sessions {
-            tally.open += u32::from(!session.state.is_final());
-            tally.awaiting += u32::from(session.state == State::AwaitBid);
-            tally.bids += u32::from(session.state == State::Bid);
-        }
-        tally
-    }
-
     /// When the bids without an answer are rejected; [`NEVER`] while nothing asks for it.
     pub fn bids_end_ms(&self) -> u64 {
         self.decide_by_ms.min(self.dismiss_at_ms)
@@ -159,7 +145,7 @@ impl Conversation {
 
     /// True when a session stands in the state.
     pub fn any(&self, state: State) -> bool {
-        self.sessions.iter().any(|session| session.state == state)
+        self.sessions.count(state) > 0
     }
 
     /// The conversation as a whole: collecting bids, deciding, performing, or closed.
@@ -167,17 +153,30 @@ impl Conversation {
         if self.is_closed() {
             return "CLOSED";
         }
-        let tally = self.tally();
         match self.kind {
-            Kind::ContractNet if tally.awaiting > 0 => "COLLECTING",
-            Kind::ContractNet if tally.bids > 0 => "DECIDING",
+            Kind::ContractNet if self.any(State::AwaitBid) => "COLLECTING",
+            Kind::ContractNet if self.any(State::Bid) => "DECIDING",
             _ => "PERFORMING",
         }
     }
 
+    /// The sessions between the two agents of a message, and perhaps others, in the order of their calls.
+    fn between(&self, head: &Header) -> impl Iterator<Item = (usize, &Session)> {
+        let at = self.sessions.among(head.sender, head.receiver);
+        at.filter_map(|at| Some((at, self.sessions.get(at)?)))
+    }
+
+    /// True when an agent takes part as participant.
+    pub fn calls(&self, agent: u32) -> bool {
+        let mut at = self.sessions.among(agent, agent);
+        at.any(|at| self.sessions.get(at).is_some_and(|session| session.participant == agent))
+    }
+
     /// The session opened by this very call, if any.
-    pub fn session_of_call(&self, participant: u32, call: u32) -> Option<usize> {
-        self.sessions.iter().position(|s| s.participant == participant && s.call == call)
+    pub fn session_of_call(&self, head: &Header) -> Option<usize> {
+        let (participant, call) = (head.receiver, head.reply_with);
+        let opened = |(_, s): &(usize, &Session)| s.participant == participant && s.call == call;
+        self.between(head).find(opened).map(|(at, _)| at)
     }
 
     /// The session that a message between initiator and participant belongs to, and the sender's role in it.
@@ -186,7 +185,7 @@ impl Conversation {
     pub fn session_of(&self, head: &Header, act: Performative) -> Option<(usize, Role)> {
         let mut only = None;
         let mut count = 0_usize;
-        for (index, session) in self.sessions.iter().enumerate() {
+        for (index, session) in self.between(head) {
             let Some(role) = self.role(session, head, act) else { continue };
             if session.is_answered_by(head, role) {
                 return Some((index, role));
@@ -199,7 +198,7 @@ impl Conversation {
 
     /// True when the message goes between the initiator and one of its participants.
     pub fn knows(&self, head: &Header, act: Performative) -> bool {
-        self.sessions.iter().any(|session| self.role(session, head, act).is_some())
+        self.between(head).any(|(_, session)| self.role(session, head, act).is_some())
     }
 
     /// The session that a message of either side was sent in, by the message's own `reply-with`.
@@ -213,7 +212,7 @@ impl Conversation {
             }
             None => false,
         };
-        self.sessions.iter().position(sent)
+        self.between(head).find(|(_, session)| sent(session)).map(|(at, _)| at)
     }
 
     fn role(&self, session: &Session, head: &Header, act: Performative) -> Option<Role> {

@@ -14,7 +14,6 @@ use caxton_plugin::{Action, Error, Observation, Protocol, Uid, observed};
 use crate::{
     close,
     config::Config,
-    conversation::NEVER,
     message::{lost, message, undelivered},
     pass::{Numbers, Pass},
     shard::{SHARDS, Shard, shard_of},
@@ -57,7 +56,9 @@ impl Engine {
     fn rearm_all(&self, pass: &mut Pass<'_>) {
         for number in 0..SHARDS {
             let Some(mut shard) = self.shard(number) else { continue };
-            shard.conversations.values_mut().for_each(|conversation| close::arm(conversation, pass));
+            let mut ids: Vec<_> = shard.conversations.keys().copied().collect();
+            ids.sort_unstable();
+            ids.into_iter().for_each(|id| shard.arm(id, pass));
         }
     }
 
@@ -69,10 +70,12 @@ impl Engine {
     fn run(&self, id: Uid, first: usize, run: &[Observation], pass: &mut Pass<'_>) {
         let Some(mut shard) = self.shard(shard_of(id)) else { return };
         for (index, observation) in run.iter().enumerate() {
-            let envelope = &observation.envelope;
+            let head = &observation.envelope.head;
             match observation.kind {
-                observed::MESSAGE => message(&mut shard, (first + index) as u32, envelope, pass),
-                observed::UNDELIVERABLE => undelivered(&mut shard, &envelope.head, observation.code, pass),
+                observed::MESSAGE => {
+                    message(&mut shard, (first + index) as u32, run.get(index..).unwrap_or_default(), pass)
+                }
+                observed::UNDELIVERABLE => undelivered(&mut shard, head, observation.code, pass),
                 _ => {}
             }
         }
@@ -86,7 +89,7 @@ impl Engine {
         let shards = if only.is_none() { 0..SHARDS } else { shard_of(only)..shard_of(only) + 1 };
         for number in shards {
             let Some(mut shard) = self.shard(number) else { continue };
-            let concerned: Vec<Uid> = shard
+            let mut concerned: Vec<Uid> = shard
                 .conversations
                 .values()
                 .filter(|conversation| {
@@ -94,11 +97,11 @@ impl Engine {
                 })
                 .filter(|conversation| only.is_none() || conversation.id == only)
                 .filter(|conversation| {
-                    conversation.initiator == head.sender
-                        || conversation.sessions.iter().any(|session| session.participant == head.sender)
+                    conversation.initiator == head.sender || conversation.calls(head.sender)
                 })
                 .map(|conversation| conversation.id)
                 .collect();
+            concerned.sort_unstable();
             for id in concerned {
                 if let Some(conversation) = shard.conversations.get_mut(&id) {
                     lost(conversation, head.sender, observation.code, head.trace, pass);
@@ -115,6 +118,8 @@ impl Protocol for Engine {
     }
 
     fn observe(&self, batch: &[Observation], now_ms: u64, out: &mut Vec<Action>) {
+        // Most messages move a session, and few do more.
+        out.reserve(batch.len() + 2);
         let mut pass = self.pass(now_ms, out);
         let together = |one: &Observation, next: &Observation| {
             one.kind != observed::AGENT_LOST
@@ -136,12 +141,8 @@ impl Protocol for Engine {
         let mut pass = self.pass(now_ms, out);
         for token in tokens {
             let Some(mut shard) = self.shard((*token % SHARDS as u64) as usize) else { continue };
-            let Some(id) = shard.tokens.get(token).copied() else { continue };
+            let Some(id) = shard.went_off(*token) else { continue };
             let Some(conversation) = shard.conversations.get_mut(&id) else { continue };
-            if conversation.is_closed() {
-                continue;
-            }
-            conversation.armed_ms = NEVER;
             close::settle(conversation, &mut pass);
             shard.finish(id, &mut pass);
         }
@@ -161,6 +162,9 @@ impl Protocol for Engine {
     }
 
     fn describe(&self, conversation: Uid) -> Option<serde_json::Value> {
-        self.shard(shard_of(conversation))?.conversations.get(&conversation).map(close::describe)
+        self.shard(shard_of(conversation))?
+            .conversations
+            .get(&conversation)
+            .map(|found| close::describe(found))
     }
 }

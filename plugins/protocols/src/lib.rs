@@ -54,6 +54,7 @@ mod engine;
 mod message;
 mod pass;
 pub mod picture;
+mod sessions;
 mod shard;
 mod snapshot;
 mod step;
@@ -66,7 +67,8 @@ use caxton_plugin::{Code, Error, Host, Plugin, Ports};
 
 pub use config::Config;
 pub use engine::Engine;
-pub use pass::Numbers;
+pub use pass::{Numbers, Words};
+use table::State;
 use tables::{CANCEL_META, CONTRACT_NET, REQUEST};
 
 /// The plugin: an [`Engine`] with the server's numbers.
@@ -85,12 +87,16 @@ impl Plugin for Protocols {
             return Err(Error::new(Code::NAMES_EXHAUSTED, text));
         };
         let symbols = [CONTRACT_NET.token, REQUEST.token, CANCEL_META, "json"].map(|text| host.symbol(text));
-        if symbols.contains(&0) {
+        let mut words = Words::default();
+        for (word, state) in words.0.iter_mut().zip(State::ALL) {
+            *word = host.symbol(state.name());
+        }
+        if symbols.contains(&0) || words.0.contains(&0) {
             let text = "the protocols' tokens cannot be interned: use fewer different protocol, ontology and language names";
             return Err(Error::new(Code::SYMBOLS_EXHAUSTED, text));
         }
         let [contract_net, request, cancel_meta, json] = symbols;
-        let numbers = Numbers { contract_net, request, cancel_meta, json, platform };
+        let numbers = Numbers { contract_net, request, cancel_meta, json, platform, words };
         Ok(Self { engine: Arc::new(Engine::new(config, numbers)) })
     }
 

@@ -1,7 +1,7 @@
 //! One observation in one shard: a message on its way, a message that came to nothing, an agent that was lost.
 
 use caxton_acl::Performative;
-use caxton_plugin::{Code, Envelope, Header, TraceContext, Uid, flags};
+use caxton_plugin::{Code, Envelope, Header, Observation, TraceContext, Uid, flags};
 
 use crate::{
     close::settle,
@@ -16,8 +16,9 @@ use crate::{
 /// The user parameter that names the conversation which a new one serves.
 const PARENT: &str = "X-caxton-parent";
 
-/// Decides what happens with a message.
-pub fn message(shard: &mut Shard, index: u32, envelope: &Envelope, pass: &mut Pass<'_>) {
+/// Decides what happens with the first message of a run; the others of the same conversation follow it.
+pub fn message(shard: &mut Shard, index: u32, run: &[Observation], pass: &mut Pass<'_>) {
+    let Some(envelope) = run.first().map(|first| &first.envelope) else { return };
     let head = &envelope.head;
     let kind = pass.numbers.kind(head.protocol);
     let cancels = head.protocol != 0 && head.protocol == pass.numbers.cancel_meta;
@@ -34,7 +35,7 @@ pub fn message(shard: &mut Shard, index: u32, envelope: &Envelope, pass: &mut Pa
     let opens = kind.is_some_and(|kind| kind.table().opening == act);
     let Some(conversation) = shard.conversations.get_mut(&head.conversation) else {
         return match kind.filter(|_| opens) {
-            Some(_) => open(shard, index, envelope, pass),
+            Some(_) => open(shard, index, envelope, run.len(), pass),
             None => out_of_sequence(index, head, Code::CONVERSATION_UNKNOWN, "", false, pass),
         };
     };
@@ -42,21 +43,23 @@ pub fn message(shard: &mut Shard, index: u32, envelope: &Envelope, pass: &mut Pa
     if kind.is_some_and(|kind| kind != conversation.kind) {
         return out_of_sequence(index, head, Code::CONVERSATION_EXISTS, conversation.phase(), false, pass);
     }
-    if opens && conversation.session_of_call(head.receiver, head.reply_with).is_none() {
+    if opens && conversation.session_of_call(head).is_none() {
         return call(conversation, index, envelope, pass);
     }
     proceed(conversation, index, head, act, pass);
 }
 
-/// Row 1 with a new conversation-id.
-fn open(shard: &mut Shard, index: u32, envelope: &Envelope, pass: &mut Pass<'_>) {
+/// Row 1 with a new conversation-id. At most `calls` sessions come at once.
+fn open(shard: &mut Shard, index: u32, envelope: &Envelope, calls: usize, pass: &mut Pass<'_>) {
     let head = &envelope.head;
     let Some(kind) = pass.numbers.kind(head.protocol) else { return };
     let Some(token) = shard.admit(head.conversation, pass.config.conversations_max) else {
         pass.withhold(index, Code::CONVERSATION_LIMIT);
         return pass.refuse_service(head, Code::CONVERSATION_LIMIT);
     };
-    let mut conversation = Conversation::new(head, kind, token, parent(envelope));
+    let mut conversation = Box::new(Conversation::new(head, kind, token, parent(envelope)));
+    conversation.sessions.reserve(calls.min(pass.config.sessions_max));
+    pass.opened(&conversation);
     call(&mut conversation, index, envelope, pass);
     shard.conversations.insert(head.conversation, conversation);
 }
@@ -75,9 +78,8 @@ fn call(conversation: &mut Conversation, index: u32, envelope: &Envelope, pass: 
         pass.withhold(index, Code::CONVERSATION_LIMIT);
         return pass.refuse_service(head, Code::CONVERSATION_LIMIT);
     }
-    let at = conversation.sessions.len();
     let opening = conversation.kind.table().opening;
-    conversation.sessions.push(Session::new(head, answer_to(envelope)));
+    let at = conversation.sessions.push(Session::new(head, answer_to(envelope)));
     apply(conversation, at, Event::Says(Role::Initiator, opening), Cause::Message(index, head), pass);
 }
 

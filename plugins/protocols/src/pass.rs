@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     config::Config,
     conversation::{Conversation, Kind, Session},
-    table::State,
+    table::{STATES, State},
 };
 
 /// The numbers that the server gave to the names and tokens which the engine writes or compares.
@@ -29,6 +29,20 @@ pub struct Numbers {
     pub json: u32,
     /// The address of the platform's agent, the sender of not-understood.
     pub platform: u32,
+    /// The names of the states.
+    pub words: Words,
+}
+
+/// The numbers of the states' names, so that the many records of transitions need no text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Words(pub [u32; STATES]);
+
+impl Words {
+    /// A transition as [`action::TRANSITION`] has it without a text.
+    fn step(&self, from: State, to: State) -> u64 {
+        let [from, to] = [from, to].map(|state| self.0.get(state as usize).copied().unwrap_or_default());
+        u64::from(from) << 32 | u64::from(to)
+    }
 }
 
 impl Numbers {
@@ -134,16 +148,12 @@ impl Pass<'_> {
         self.out.push(Action { token, time_ms, ..blank(action::SET_TIMER) });
     }
 
-    /// Forgets the conversation's timer.
-    pub fn cancel_timer(&mut self, token: u64) {
-        self.out.push(Action { token, ..blank(action::CANCEL_TIMER) });
-    }
-
     /// Records that a session moved.
     pub fn moved(&mut self, conversation: &Conversation, session: &Session, from: State, code: Code) {
-        let text = [from.name(), " > ", session.state.name()].concat();
         let head = Header { reply_with: session.call, ..about(conversation, session.participant) };
-        self.record(action::TRANSITION, head, code, text);
+        let envelope = Envelope::new(head, Payload::EMPTY);
+        let token = self.numbers.words.step(from, session.state);
+        self.out.push(Action { code, token, envelope, ..blank(action::TRANSITION) });
     }
 
     /// Records that the conversation as a whole moved; the sender is the initiator.
@@ -159,6 +169,12 @@ impl Pass<'_> {
     /// Records that the conversation closed.
     pub fn closed(&mut self, conversation: &Conversation, end: &str) {
         self.record(action::CLOSED, about(conversation, conversation.initiator), Code::NONE, end.to_owned());
+    }
+
+    /// Records that a conversation began, or goes on after its end.
+    pub fn opened(&mut self, conversation: &Conversation) {
+        let head = about(conversation, conversation.initiator);
+        self.record(action::OPENED, head, Code::NONE, String::new());
     }
 
     fn record(&mut self, kind: u8, head: Header, code: Code, text: String) {

@@ -8,8 +8,8 @@ use caxton_plugin::{Code, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    conversation::{Conversation, NEVER},
-    shard::{SHARDS, Shard, shard_of},
+    conversation::Conversation,
+    shard::{Shard, shard_of},
 };
 
 /// The version of the documents that this engine writes and reads.
@@ -33,7 +33,9 @@ struct Read {
 
 /// Writes the document.
 pub fn write(shards: &[MutexGuard<'_, Shard>]) -> Vec<u8> {
-    let conversations = shards.iter().flat_map(|shard| shard.conversations.values()).collect();
+    let all = shards.iter().flat_map(|shard| shard.conversations.values());
+    let mut conversations: Vec<&Conversation> = all.map(Box::as_ref).collect();
+    conversations.sort_unstable_by_key(|conversation| conversation.id);
     serde_json::to_vec(&Written { version: VERSION, conversations }).unwrap_or_default()
 }
 
@@ -64,19 +66,10 @@ pub fn fill(shards: &mut [MutexGuard<'_, Shard>], conversations: Vec<Conversatio
     let mut open = 0;
     let mut conversations = conversations;
     conversations.sort_by_key(|conversation| (conversation.closed_ms, conversation.id));
-    for mut conversation in conversations {
-        let number = shard_of(conversation.id);
-        let Some(shard) = shards.get_mut(number) else { continue };
-        if conversation.is_closed() {
-            shard.closed.push_back((conversation.closed_ms, conversation.id));
-        } else {
-            open += 1;
-        }
-        conversation.token = shard.next_token;
-        conversation.armed_ms = NEVER;
-        shard.next_token = shard.next_token.wrapping_add(SHARDS as u64);
-        shard.tokens.insert(conversation.token, conversation.id);
-        shard.conversations.insert(conversation.id, conversation);
+    for conversation in conversations {
+        let Some(shard) = shards.get_mut(shard_of(conversation.id)) else { continue };
+        open += usize::from(!conversation.is_closed());
+        shard.adopt(Box::new(conversation));
     }
     open
 }

@@ -90,9 +90,7 @@ pub fn apply(
     if moved.state != from {
         pass.moved(conversation, &moved, from, code);
     }
-    if let Some(session) = conversation.sessions.get_mut(index) {
-        *session = moved;
-    }
+    conversation.sessions.replace(index, moved);
     true
 }
 

@@ -4,6 +4,8 @@
 //! nothing of time or numbers; what a guard or an effect means is the engine's (`step`). What no row covers is row 19:
 //! out of sequence, nothing changes.
 
+use std::sync::LazyLock;
+
 use caxton_acl::Performative;
 use caxton_plugin::Code;
 use serde::{Deserialize, Serialize};
@@ -75,6 +77,9 @@ impl State {
         matches!(self, Self::Bid | Self::Accepted | Self::Agreed)
     }
 }
+
+/// How many states there are.
+pub const STATES: usize = State::ALL.len();
 
 /// The two sides of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,16 +224,93 @@ pub struct Table {
     pub opening: Performative,
     /// Its rows; at most one fits a state, an event and a situation.
     pub rows: &'static [Row],
+    /// Where its rows are found.
+    pub index: LazyLock<Index>,
 }
 
 impl Table {
     /// The row that fits; `holds` decides guards.
     pub fn row(&self, state: State, event: Event, holds: impl Fn(Guard) -> bool) -> Option<&'static Row> {
-        self.rows.iter().find(|row| row.state == state && row.event == event && holds(row.guard))
+        let mut at = *self.index.first.get(place(state, event))?;
+        loop {
+            let row = self.rows.get(usize::from(at))?;
+            if holds(row.guard) {
+                return Some(row);
+            }
+            at = *self.index.next.get(usize::from(at))?;
+        }
     }
 
     /// True when the act belongs to the role in any state.
     pub fn may_say(&self, role: Role, act: Performative) -> bool {
         self.rows.iter().any(|row| row.event == Event::Says(role, act))
+    }
+}
+
+/// How many different events there are: two roles and lost messages of 22 acts each, and four more.
+const EVENTS: usize = 3 * Performative::ALL.len() + 4;
+
+/// No row.
+const NONE: u8 = u8::MAX;
+
+/// The rows by state and event, so that a message costs one look-up instead of a search.
+#[derive(Debug)]
+pub struct Index {
+    /// The first row of each state and event.
+    first: Vec<u8>,
+    /// For each row the next one of the same state and event.
+    next: Vec<u8>,
+}
+
+impl Index {
+    /// Indexes at most 255 rows.
+    pub fn of(rows: &[Row]) -> Self {
+        let mut index = Self { first: vec![NONE; STATES * EVENTS], next: vec![NONE; rows.len()] };
+        for (at, row) in (0..NONE).zip(rows).rev() {
+            let first = index.first.get_mut(place(row.state, row.event));
+            let next = index.next.get_mut(usize::from(at));
+            if let (Some(first), Some(next)) = (first, next) {
+                *next = std::mem::replace(first, at);
+            }
+        }
+        index
+    }
+}
+
+fn place(state: State, event: Event) -> usize {
+    let acts = Performative::ALL.len();
+    let of = |act: Performative| usize::from(act.code()) - 1;
+    let event = match event {
+        Event::Says(Role::Initiator, act) => of(act),
+        Event::Says(Role::Participant, act) => acts + of(act),
+        Event::Undelivered(act) => 2 * acts + of(act),
+        Event::Deadline => 3 * acts,
+        Event::ParticipantLost => 3 * acts + 1,
+        Event::InitiatorLost => 3 * acts + 2,
+        Event::Dismissed => 3 * acts + 3,
+    };
+    state as usize * EVENTS + event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{CONTRACT_NET, REQUEST};
+
+    #[test]
+    fn the_index_finds_every_row_in_the_order_of_the_table() {
+        for table in [&CONTRACT_NET, &REQUEST] {
+            for row in table.rows {
+                let same = |other: &&Row| (other.state, other.event) == (row.state, row.event);
+                let expected: Vec<_> = table.rows.iter().filter(same).map(|row| row.guard).collect();
+                let asked = std::cell::RefCell::new(Vec::new());
+                let none = table.row(row.state, row.event, |guard| {
+                    asked.borrow_mut().push(guard);
+                    false
+                });
+                assert!(none.is_none());
+                assert_eq!(asked.into_inner(), expected, "{row:?}");
+            }
+        }
     }
 }

@@ -1,30 +1,96 @@
-//! The routes, and what holds for all of them: panics, framing, problem documents.
+//! The routes, and what holds for all of them: panics, framing, foreign web pages, the server's end, problem documents.
+//!
+//! One function does it around the router: as layers of the router's library each of these would cost every request an
+//! allocation or two and a copy of it.
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, header},
-    middleware::{Next, from_fn, from_fn_with_state},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
 use caxton_plugin::Code;
-use tower_http::catch_panic::CatchPanicLayer;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
 
 use crate::{
     ask, contract_net, control, dead_letters, messages,
     origin::{self, Names},
+    phase::{self, Phase},
     problem::{self, Problem},
     reloading, revisions,
     shared::Shared,
 };
 
-/// Every resource that there is.
-pub(crate) fn app(shared: Arc<Shared>) -> Router {
-    let names = Names::of(&shared.config);
-    layered(routes(), names).with_state(shared)
+/// Everything that answers; cloning counts references.
+#[derive(Clone)]
+pub(crate) struct App {
+    routes: TowerToHyperService<Router>,
+    names: Names,
+    phase: watch::Sender<Phase>,
+}
+
+impl App {
+    /// Every resource that there is.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let names = Names::of(&shared.config);
+        Self::over(routes().with_state(shared), names)
+    }
+
+    /// What holds for all routes, over some.
+    pub(crate) fn over(routes: Router, names: Names) -> Self {
+        let (phase, _) = watch::channel(Phase::Serving);
+        Self { routes: TowerToHyperService::new(routes), names, phase }
+    }
+
+    /// How far the server's life has come.
+    pub(crate) fn phase(&self) -> &watch::Sender<Phase> {
+        &self.phase
+    }
+
+    /// Answers a request; every status of 400 and above has a problem document.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let asked = problem::Asked::of(&request);
+        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let phase = *self.phase.borrow();
+        let refusal = phase
+            .refusal(request.uri())
+            .or_else(|| ambiguous(request.headers()))
+            .or_else(|| origin::refusal(&self.names, request.headers()));
+        let mut response = match refusal {
+            Some(problem) => problem.into_response(),
+            None => self.run(request).await,
+        };
+        // The HTTP library drops a length that comes beside chunks, so every chunked request is the last.
+        if chunked || self.phase.borrow().closes() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        problem::render(asked, response)
+    }
+
+    /// Runs a handler; who still waits when the drain's time is nearly over gets a 503.
+    async fn run(&self, request: Request) -> Response {
+        let mut answer = pin!(contained(self.routes.call(request)));
+        // Most answers are there at once.
+        if let Poll::Ready(response) = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
+            return response;
+        }
+        let mut phase = self.phase.subscribe();
+        tokio::select! {
+            response = answer => response,
+            () = phase::reached(&mut phase, Phase::GivingUp) => phase::given_up().into_response(),
+        }
+    }
 }
 
 fn routes() -> Router<Arc<Shared>> {
@@ -53,33 +119,28 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/contract-nets", post(contract_net::post))
 }
 
-/// From the inside: panics become problems, foreign web pages and ambiguous framing are refused, problems become
-/// documents.
-pub(crate) fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, names: Names) -> Router<S> {
-    routes
-        .layer(CatchPanicLayer::custom(problem::of_panic))
-        .layer(from_fn_with_state(names, origin::guard))
-        .layer(from_fn(framing))
-        .layer(from_fn(problem::render))
+/// A handler's answer, or the problem of its panic.
+async fn contained<E>(answer: impl Future<Output = Result<Response, E>>) -> Response {
+    let mut answer = pin!(answer);
+    let poll = |context: &mut std::task::Context<'_>| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Ok(problem::of_panic(panic))))
+    };
+    match poll_fn(poll).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Code::INTERNAL, "the HTTP library gave no answer").into_response(),
+    }
 }
 
-/// Refuses a request with both Content-Length and Transfer-Encoding, and closes the connection after any chunked one.
+/// Refuses a request with both Content-Length and Transfer-Encoding.
 ///
 /// Servers on the way may read the two differently, and what follows then be taken for another's request (RFC 9112,
-/// section 6.1). The HTTP library drops the length when it comes second, so every chunked request is the last.
-async fn framing(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    let ambiguous = chunked && headers.contains_key(header::CONTENT_LENGTH);
-    let mut response = match ambiguous {
-        true => {
-            let detail = "the request has both Content-Length and Transfer-Encoding; send one of them";
-            Problem::new(Code::CONTROL_REQUEST_INVALID, detail).into_response()
-        }
-        false => next.run(request).await,
-    };
-    if chunked {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+/// section 6.1).
+fn ambiguous(headers: &HeaderMap) -> Option<Problem> {
+    let both =
+        headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH);
+    both.then(|| {
+        let detail = "the request has both Content-Length and Transfer-Encoding; send one of them";
+        Problem::new(Code::CONTROL_REQUEST_INVALID, detail)
+    })
 }

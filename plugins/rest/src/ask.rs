@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
+    body::{Body, Bytes},
     extract::{Path, Query, Request, State, rejection::PathRejection, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -32,6 +33,8 @@ use crate::{
 const TIMEOUT_MS: u64 = 30_000;
 /// Answers that may come before the caller looks: an agree, the answer, and some room.
 const ANSWERS_MAX: usize = 8;
+/// Headers of an answer, with those that the HTTP library adds.
+const ANSWER_HEADERS: usize = 8;
 /// The protocol of a raw request, so that the loss of the agent is told at once and not by the end of the waiting.
 const PROTOCOL: &str = "fipa-request";
 /// What a header's name starts with that becomes a user parameter, in lower case as HTTP gives it.
@@ -91,7 +94,7 @@ pub(crate) async fn raw(
     let body = input::body(&shared, request, Media::Any, shared.config.body_bytes_max).await?;
     question.content = Some(Content::Bytes(Vec::from(body)));
     let answered = ask(&shared, question, delivery, timeout, trace).await?;
-    raw_answer(&shared, &answered)
+    raw_answer(&shared, answered)
 }
 
 /// Sends a question and waits until its answer comes or the time is over.
@@ -109,10 +112,10 @@ async fn ask(
     let outgoing = shared.sender(trace).outgoing(question, delivery)?;
     let mut ticket = shared.waiting.open(ANSWERS_MAX);
     ticket.expect(outgoing.conversation, outgoing.reply_with)?;
-    if messages::send(shared, &outgoing).await?.duplicate {
+    if messages::send_and_lend(shared, &outgoing).await?.duplicate {
         return Err(asked_before(&outgoing));
     }
-    let waited = tokio::time::timeout(timeout, async {
+    let waited = input::within(timeout, async {
         loop {
             let answer = ticket.answer().await;
             if answer.head.performative != Performative::Agree.code() {
@@ -121,7 +124,7 @@ async fn ask(
         }
     });
     // The protocol's own clock ends at the same moment and may be first.
-    let answer = waited.await.ok().filter(|answer| envelope::platform_code(answer) != Some(Code::NO_REPLY));
+    let answer = waited.await.filter(|answer| envelope::platform_code(answer) != Some(Code::NO_REPLY));
     match answer {
         Some(answer) => Ok(Answered { answer, outgoing }),
         None => {
@@ -194,24 +197,22 @@ fn check_params(found: &[(String, String)]) -> Result<(), Problem> {
 }
 
 /// The answer's content as it is; an act that tells of a failure is a problem.
-fn raw_answer(shared: &Shared, answered: &Answered) -> Result<Response, Problem> {
-    let Answered { answer, outgoing } = answered;
-    let message = envelope::message(&shared.host, answer, &outgoing.texts)?;
-    let sender = message.sender.as_ref().map(|aid| aid.name().to_owned()).unwrap_or_default();
-    if matches!(
-        message.performative,
-        Performative::Failure | Performative::Refuse | Performative::NotUnderstood
-    ) {
-        return Err(declined(answered, &message, &sender));
+fn raw_answer(shared: &Shared, answered: Answered) -> Result<Response, Problem> {
+    let act = envelope::act(&answered.answer)?;
+    let sender = shared.host.name(answered.answer.head.sender);
+    if matches!(act, Performative::Failure | Performative::Refuse | Performative::NotUnderstood) {
+        return Err(declined(&answered, act, &sender));
     }
+    let Answered { answer, outgoing } = answered;
     let text = std::str::from_utf8(answer.content.as_slice()).is_ok();
     let media = if text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
-    let mut response = answer.content.as_slice().to_vec().into_response();
+    let mut response = Response::new(Body::from(Bytes::from_owner(answer.content)));
     let headers = response.headers_mut();
+    headers.reserve(ANSWER_HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     let told = [
-        ("caxton-performative", message.performative.as_str()),
+        ("caxton-performative", act.as_str()),
         ("caxton-conversation-id", outgoing.texts.conversation.as_str()),
         ("caxton-sender", sender.as_str()),
     ];
@@ -225,7 +226,7 @@ fn raw_answer(shared: &Shared, answered: &Answered) -> Result<Response, Problem>
 }
 
 /// The problem of a refusal or failure: 422 with the content, or what the platform says of an undeliverable question.
-fn declined(answered: &Answered, message: &Message, sender: &str) -> Problem {
+fn declined(answered: &Answered, act: Performative, sender: &str) -> Problem {
     let Answered { answer, outgoing } = answered;
     let content = answer.content.as_slice();
     let problem = match envelope::platform_code(answer) {
@@ -234,13 +235,13 @@ fn declined(answered: &Answered, message: &Message, sender: &str) -> Problem {
             Problem::new(code, format!("`{}`: {meaning}", outgoing.receivers.join("`, `")))
         }
         None => {
-            let detail = format!("`{sender}` answered with {}", message.performative);
+            let detail = format!("`{sender}` answered with {act}");
             Problem::new(Code::HANDLER_FAULT, detail).status(StatusCode::UNPROCESSABLE_ENTITY)
         }
     };
     let problem = problem
         .about(outgoing.conversation, &outgoing.texts.conversation)
-        .with("performative", message.performative.as_str())
+        .with("performative", act.as_str())
         .with("sender", sender);
     match std::str::from_utf8(content) {
         Ok(text) => problem.with("content", Value::from(text)),

@@ -4,10 +4,8 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 
-use crate::{Rest, app};
+use crate::{Rest, app::App};
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -24,8 +22,7 @@ impl Rest {
     ) -> Option<(u16, Vec<u8>)> {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
         let request = request.header(header::CONTENT_TYPE, media).body(Body::from(body)).ok()?;
-        let routes = TowerToHyperService::new(app::app(self.shared.clone()));
-        let (head, body) = routes.call(request).await.ok()?.into_parts();
+        let (head, body) = App::new(self.shared.clone()).answer(request).await.into_parts();
         let body = to_bytes(body, ANSWER_BYTES_MAX).await.ok()?;
         Some((head.status.as_u16(), body.to_vec()))
     }

@@ -166,12 +166,19 @@ fn in_reply_to(message: &Message) -> Result<u32, Problem> {
     }
 }
 
+/// The act of an envelope.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn act(envelope: &Envelope) -> Result<Performative, Problem> {
+    let act = envelope.head.performative;
+    Performative::from_code(act)
+        .ok_or_else(|| Problem::new(Code::INTERNAL, format!("the answer has the unknown act {act}")))
+}
+
 /// The message of an envelope, in the words of the one who asked.
 pub(crate) fn message(host: &Host, envelope: &Envelope, texts: &Texts) -> Result<Message, Problem> {
-    let head = &envelope.head;
-    let act = Performative::from_code(head.performative).ok_or_else(|| {
-        Problem::new(Code::INTERNAL, format!("the answer has the unknown act {}", head.performative))
-    })?;
+    let (head, act) = (&envelope.head, act(envelope)?);
     let extra = envelope.extra.as_ref().into_option();
     let text = |symbol| Some(host.symbol_text(symbol)).filter(|text| !text.is_empty());
     let mut message = Message::new(act);

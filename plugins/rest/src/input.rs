@@ -1,19 +1,27 @@
 //! What comes in with a request: its body within bounds, its media type, its query and its path.
 
-use std::fmt;
+use std::{
+    error::Error as _,
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, to_bytes},
     extract::{
-        DefaultBodyLimit, FromRequest, Path, Query, Request,
-        rejection::{BytesRejection, FailedToBufferBody, PathRejection, QueryRejection},
+        Path, Query, Request,
+        rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
 };
 use caxton_plugin::Code;
+use http_body_util::LengthLimitError;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
+    de::{self, DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -32,6 +40,9 @@ pub(crate) enum Media {
 
 impl Media {
     fn takes(self, found: &str) -> bool {
+        if self == Self::Any {
+            return true;
+        }
         let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match self {
             Self::Json => {
@@ -59,28 +70,36 @@ impl Media {
 /// slow one, 400 for one that breaks off.
 pub(crate) async fn body(
     shared: &Shared,
-    mut request: Request,
+    request: Request,
     media: Media,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
     announced(request.headers(), media, bytes_max)?;
-    DefaultBodyLimit::max(bytes_max).apply(&mut request);
-    match tokio::time::timeout(shared.config.request_timeout(), Bytes::from_request(request, &())).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+    match within(shared.config.request_timeout(), to_bytes(request.into_body(), bytes_max)).await {
+        Some(Ok(bytes)) => Ok(bytes),
+        Some(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
             Err(too_large("more", media, bytes_max))
         }
-        Ok(Err(_)) => Err(Problem::new(
+        Some(Err(_)) => Err(Problem::new(
             Code::CONTROL_REQUEST_INVALID,
             "the body broke off or is not framed by HTTP's rules",
         )),
-        Err(_) => {
+        None => {
             let detail = format!(
                 "the body did not arrive within {} ms; send it faster, or raise request_timeout_ms",
                 shared.config.request_timeout_ms
             );
             Err(Problem::new(Code::CONTROL_REQUEST_INVALID, detail).status(StatusCode::REQUEST_TIMEOUT))
         }
+    }
+}
+
+/// What a future gives within a time; sets no timer for one that is ready.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 
@@ -164,7 +183,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if members.contains_key(&key) {
-                return Err(A::Error::custom(format!("duplicate field `{key}`")));
+                return Err(de::Error::custom(format!("duplicate field `{key}`")));
             }
             members.insert(key, entries.next_value()?);
         }

@@ -26,6 +26,7 @@ mod input;
 mod messages;
 mod origin;
 mod participants;
+mod phase;
 mod problem;
 mod reloading;
 mod retry;
@@ -42,6 +43,7 @@ use std::{
     time::Duration,
 };
 
+use app::App;
 use caxton_plugin::{Code, Endpoint, Envelope, Error, Host, Payload, Plugin, Ports};
 pub use config::Config;
 use serde_json::{Value, json};
@@ -73,7 +75,7 @@ impl Plugin for Rest {
     async fn start(&self) -> Result<(), Error> {
         let shared = &self.shared;
         shared.set_address(shared.host.claim(ENDPOINT)?);
-        let started = Server::start(self.listen, &shared.config, app::app(shared.clone())).await;
+        let started = Server::start(self.listen, &shared.config, App::new(shared.clone())).await;
         let server = started.inspect_err(|_| self.release())?;
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(server));
         Ok(())

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caxton_acl::from_json_with;
-use caxton_plugin::{Code, Outcome, TraceContext, Uid};
+use caxton_plugin::{Code, Outcome, TraceContext, Uid, abi::class};
 use serde_json::{Value, json};
 
 use crate::{
@@ -89,6 +89,17 @@ impl Accepted {
 /// The first refusal, when no copy was accepted.
 pub(crate) async fn send(shared: &Shared, outgoing: &Outgoing) -> Result<Accepted, Problem> {
     judge(outgoing, &shared.submit(outgoing.copies.clone()).await?)
+}
+
+/// As [`send`], for who waits for an answer: this thread may run the agent.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) async fn send_and_lend(shared: &Shared, outgoing: &Outgoing) -> Result<Accepted, Problem> {
+    if outgoing.delivery.class == class::DURABLE {
+        return send(shared, outgoing).await;
+    }
+    judge(outgoing, &shared.host.submit_and_lend(outgoing.copies.clone()))
 }
 
 /// What the outcomes of a message's copies say of the message.

@@ -1,13 +1,12 @@
 //! Errors as RFC 9457 problem documents, for every status of 400 and above.
 //!
-//! A handler fails with a [`Problem`]; the outermost layer, [`render`], writes the document, because only it knows the
-//! request. It also gives a document to what the HTTP library answers by itself: unknown paths and wrong methods.
+//! A handler fails with a [`Problem`]; [`render`] writes the document at the very end, because only there the request is
+//! known. It also gives a document to what the HTTP library answers by itself: unknown paths and wrong methods.
 
 use axum::{
     Json,
     extract::Request,
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use caxton_plugin::{Code, Error, Uid};
@@ -119,11 +118,27 @@ pub(crate) fn of_panic(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     Problem::new(Code::INTERNAL, "the server's code for this request panicked").into_response()
 }
 
-/// The layer that writes the documents.
-pub(crate) async fn render(request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let trace = trace::of(request.headers()).map(|context| context.trace);
-    let mut response = next.run(request).await;
+/// What a document repeats of the request.
+pub(crate) struct Asked {
+    method: Method,
+    uri: Uri,
+    trace: Option<HeaderValue>,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request) -> Self {
+        let trace = request.headers().get(trace::HEADER).cloned();
+        Self { method: request.method().clone(), uri: request.uri().clone(), trace }
+    }
+}
+
+/// Writes the document of a problem; other responses pass.
+pub(crate) fn render(asked: Asked, mut response: Response) -> Response {
+    if response.status().as_u16() < 400 {
+        return response;
+    }
+    let Asked { method, uri, trace } = asked;
+    let trace = trace.as_ref().and_then(trace::read).map(|context| context.trace);
     let problem = response.extensions_mut().remove::<Problem>();
     let Some(problem) = problem.or_else(|| unrendered(&response, &method, &uri)) else {
         return response;
@@ -150,7 +165,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
 /// The problem of an error that the HTTP library answered by itself; `None` for what is fine or has a document.
 fn unrendered(response: &Response, method: &Method, uri: &Uri) -> Option<Problem> {
     let status = response.status();
-    if status.as_u16() < 400 || response.headers().contains_key(header::CONTENT_TYPE) {
+    if response.headers().contains_key(header::CONTENT_TYPE) {
         return None;
     }
     let path: String = uri.path().chars().take(INSTANCE_BYTES_MAX).collect();

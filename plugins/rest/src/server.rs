@@ -3,21 +3,12 @@
 //! Connections are served by hyper itself, because axum's server has no time limit for a request's head. A connection
 //! over the limit gets a 429 at once, so a crowd of idle ones cannot make callers wait without an answer.
 
-use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::{HeaderValue, header},
-    middleware::{Next, from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, http::Request};
 use caxton_plugin::{Code, Error};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -25,9 +16,11 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    app::App,
     config::Config,
     handover,
-    problem::{self, Problem},
+    phase::{Phase, reached},
+    problem::Problem,
     stalling::Stalling,
 };
 
@@ -39,22 +32,6 @@ const HEADERS_MAX: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long before the end of a drain those who still wait are told, so that the answers can be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// What is answered while the server drains.
-const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
-
-/// How far the server's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Serving,
-    /// Another instance listens: open connections are served until their next answer, which closes them.
-    Handing,
-    /// No new work is taken. While the whole server drains, health is still answered on new connections.
-    Draining,
-    /// The drain's time is nearly over: who still waits is told.
-    GivingUp,
-    Stopped,
-}
 
 /// A listener that serves.
 pub(crate) struct Server {
@@ -84,7 +61,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be bound, or its file cannot be written.
-    pub(crate) async fn start(address: SocketAddr, config: &Config, app: Router) -> Result<Self, Error> {
+    pub(crate) async fn start(address: SocketAddr, config: &Config, app: App) -> Result<Self, Error> {
         let listener = match config.listener {
             0 => bind(address).await?,
             number => match handover::inherit(number, address)? {
@@ -97,11 +74,8 @@ impl Server {
         publish(address, &config.addr_file)?;
         let connections_max = config.connections_max.min(Semaphore::MAX_PERMITS);
         let slots = Arc::new(Semaphore::new(connections_max));
-        let (phase, watched) = watch::channel(Phase::Serving);
-        let app = app
-            .layer(from_fn_with_state(watched.clone(), give_up))
-            .layer(from_fn_with_state(watched.clone(), near_the_end))
-            .layer(from_fn(problem::render));
+        let phase = app.phase().clone();
+        let watched = phase.subscribe();
         let (connections, connected) = watch::channel(());
         let (listening, listens) = watch::channel(true);
         let serving = Serving {
@@ -177,7 +151,7 @@ fn publish(address: SocketAddr, file: &Path) -> Result<(), Error> {
 /// What each connection needs.
 #[derive(Clone)]
 struct Serving {
-    app: Router,
+    app: App,
     slots: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
     /// Held by each connection that a drain waits for.
@@ -238,37 +212,6 @@ fn too_many(connections_max: usize) -> String {
     )
 }
 
-/// Answers 503 to a request that is still under way when the drain's time is nearly over.
-async fn give_up(State(mut phase): State<watch::Receiver<Phase>>, request: Request, next: Next) -> Response {
-    tokio::select! {
-        response = next.run(request) => response,
-        () = reached(&mut phase, Phase::GivingUp) => {
-            Problem::new(Code::SHUTTING_DOWN, "the server stops and has no answer yet").into_response()
-        }
-    }
-}
-
-/// While the server drains, answers 503 to new requests that are not questions of health, and closes connections with
-/// their next answer.
-async fn near_the_end(State(phase): State<watch::Receiver<Phase>>, request: Request, next: Next) -> Response {
-    let draining = *phase.borrow() >= Phase::Draining;
-    let mut response = match draining && !HEALTH.contains(&request.uri().path()) {
-        true => Problem::new(Code::SHUTTING_DOWN, "the server stops and takes no new work").into_response(),
-        false => next.run(request).await,
-    };
-    if *phase.borrow() >= Phase::Handing {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Waits until the server's life has come to a phase, or nobody holds the server any more.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
-        debug!("the server was dropped");
-    }
-}
-
 /// Says that there are too many, if the connection takes it at once, and closes.
 fn refuse(stream: &TcpStream, too_many: &str) {
     if let Err(error) = stream.try_write(too_many.as_bytes()) {
@@ -283,6 +226,10 @@ async fn serve(stream: TcpStream, serving: Serving, _slot: OwnedSemaphorePermit)
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no low delay for a connection");
     }
+    let answer = move |request: Request<Incoming>| {
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(app.answer(request.map(Body::new)).await) }
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
@@ -290,7 +237,7 @@ async fn serve(stream: TcpStream, serving: Serving, _slot: OwnedSemaphorePermit)
         .keep_alive(!late)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Stalling::new(stream, write_timeout)), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(Stalling::new(stream, write_timeout)), service_fn(answer));
     let mut connection = pin!(connection);
     let mut stopped = phase.clone();
     let ended = tokio::select! {

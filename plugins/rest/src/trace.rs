@@ -1,11 +1,19 @@
 //! The W3C trace context of a request, from its `traceparent` header.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use caxton_plugin::{TraceContext, Uid};
+
+/// The header's name.
+pub(crate) const HEADER: &str = "traceparent";
 
 /// The request's trace; `None` without the header or when it is not of version 00's form.
 pub(crate) fn of(headers: &HeaderMap) -> Option<TraceContext> {
-    parse(headers.get("traceparent")?.to_str().ok()?)
+    headers.get(HEADER).and_then(read)
+}
+
+/// The trace in a header's value.
+pub(crate) fn read(value: &HeaderValue) -> Option<TraceContext> {
+    parse(value.to_str().ok()?)
 }
 
 /// `VERSION-TRACE-SPAN-FLAGS` in lower-case hexadecimal digits; later versions may append fields.

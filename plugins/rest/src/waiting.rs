@@ -4,12 +4,13 @@
 //! unknown conversation: the server offers it to the instances before this one, and else it becomes a dead letter.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use caxton_plugin::{Code, Envelope, Uid};
-use tokio::sync::mpsc;
 
 use crate::problem::Problem;
 
@@ -19,7 +20,14 @@ type Key = (Uid, u32);
 /// The table of those who wait.
 pub(crate) struct Waiting {
     max: usize,
-    entries: Mutex<HashMap<Key, mpsc::Sender<Envelope>>>,
+    entries: Mutex<HashMap<Key, Arc<Mutex<Answers>>>>,
+}
+
+/// The answers that came for one who waits, and how it is woken.
+struct Answers {
+    max: usize,
+    queue: VecDeque<Envelope>,
+    waker: Option<Waker>,
 }
 
 impl Waiting {
@@ -29,34 +37,45 @@ impl Waiting {
 
     /// Begins to wait; the ticket holds up to `answers_max` answers that were not looked at.
     pub(crate) fn open(self: &Arc<Self>, answers_max: usize) -> Ticket {
-        let (sender, answers) = mpsc::channel(answers_max.max(1));
-        Ticket { waiting: self.clone(), keys: Vec::new(), sender, answers }
+        let answers = Answers { max: answers_max.max(1), queue: VecDeque::new(), waker: None };
+        Ticket { waiting: self.clone(), keys: Vec::new(), answers: Arc::new(Mutex::new(answers)) }
     }
 
     /// Hands an answer to the one who waits for it.
     pub(crate) fn deliver(&self, answer: Envelope) -> Code {
-        let unknown = Code::CONVERSATION_UNKNOWN;
         let key = (answer.head.conversation, answer.head.in_reply_to);
-        let Some(sender) = self.entries().get(&key).cloned() else { return unknown };
-        match sender.try_send(answer) {
-            Ok(()) => Code::NONE,
-            Err(mpsc::error::TrySendError::Full(_)) => Code::MAILBOX_FULL,
-            Err(mpsc::error::TrySendError::Closed(_)) => unknown,
+        // Under the lock of the table, so that who stops waiting gets it or it is refused.
+        let entries = self.entries();
+        let Some(answers) = entries.get(&key) else { return Code::CONVERSATION_UNKNOWN };
+        let mut answers = lock(answers);
+        if answers.queue.len() >= answers.max {
+            return Code::MAILBOX_FULL;
         }
+        answers.queue.push_back(answer);
+        let waker = answers.waker.take();
+        drop(answers);
+        drop(entries);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Code::NONE
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, mpsc::Sender<Envelope>>> {
-        // Every change is one insertion or removal, so a poisoned lock holds a usable table.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Arc<Mutex<Answers>>>> {
+        lock(&self.entries)
     }
+}
+
+/// Every change is one insertion or removal, so a poisoned lock holds something usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place in the table; dropping it ends the waiting.
 pub(crate) struct Ticket {
     waiting: Arc<Waiting>,
     keys: Vec<Key>,
-    sender: mpsc::Sender<Envelope>,
-    answers: mpsc::Receiver<Envelope>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 impl Ticket {
@@ -78,7 +97,7 @@ impl Ticket {
                 format!("{} answers are waited for, which is the limit (waiting_max)", entries.len());
             return Err(Problem::new(Code::TOO_MANY_WAITING, detail));
         }
-        entries.insert(key, self.sender.clone());
+        entries.insert(key, self.answers.clone());
         drop(entries);
         self.keys.push(key);
         Ok(())
@@ -86,10 +105,17 @@ impl Ticket {
 
     /// The next answer. Never ends by itself: the caller sets the time.
     pub(crate) async fn answer(&mut self) -> Envelope {
-        match self.answers.recv().await {
-            Some(answer) => answer,
-            // This ticket holds a sender, so the queue cannot be closed.
-            None => std::future::pending().await,
+        poll_fn(|context| self.poll_answer(context)).await
+    }
+
+    fn poll_answer(&self, context: &Context<'_>) -> Poll<Envelope> {
+        let mut answers = lock(&self.answers);
+        match answers.queue.pop_front() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                answers.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
         }
     }
 }
@@ -123,7 +149,7 @@ mod tests {
         other.expect(CONVERSATION, 2).unwrap();
         assert_eq!(waiting.deliver(answer(2)), Code::NONE);
         assert_eq!(block_on(other.answer()).head.in_reply_to, 2);
-        assert!(one.answers.try_recv().is_err());
+        assert!(lock(&one.answers).queue.is_empty());
     }
 
     #[test]

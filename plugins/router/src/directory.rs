@@ -73,12 +73,14 @@ impl Directory {
 
     /// Takes changes in, in order, and returns the groups whose members are others than before.
     pub(crate) fn apply(&mut self, changes: &[AgentEntry]) -> BTreeSet<String> {
+        // Whether an agent was a member before the first change: a group may have every agent, so it is not copied.
         let mut before = HashMap::new();
         for change in changes {
             let wanted = if change.present { self.wanted(change) } else { BTreeSet::new() };
             let held = self.agents.remove(&change.address).unwrap_or_default();
             for group in held.symmetric_difference(&wanted) {
-                before.entry(group.clone()).or_insert_with(|| self.groups.get(group).cloned());
+                let was = self.has(group, change.address);
+                before.entry((group.clone(), change.address)).or_insert(was);
             }
             for group in held.difference(&wanted) {
                 self.leave(group, change.address);
@@ -90,11 +92,13 @@ impl Directory {
                 self.agents.insert(change.address, kept);
             }
         }
-        before
-            .into_iter()
-            .filter(|(group, members)| self.groups.get(group) != members.as_ref())
-            .map(|(group, _)| group)
-            .collect()
+        let changed =
+            |((group, agent), was): ((String, u32), bool)| (self.has(&group, agent) != was).then_some(group);
+        before.into_iter().filter_map(changed).collect()
+    }
+
+    fn has(&self, group: &str, agent: u32) -> bool {
+        self.groups.get(group).is_some_and(|members| members.contains(&agent))
     }
 
     /// The groups of an agent: everyone's first, then the declared ones up to the limit.

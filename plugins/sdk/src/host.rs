@@ -86,6 +86,16 @@ impl Host {
         outcomes.into_vec()
     }
 
+    /// As [`Host::submit`], and lends this thread to the server: it may run a short turn of an agent that the batch found
+    /// idle, and call `deliver` with its answer, before it returns. So an answer may be there at once and no other thread
+    /// was woken for it. For who waits for the answer; do not hold a lock that `deliver` takes. One thread of a plugin's
+    /// runtime is never lent.
+    pub fn submit_and_lend(&self, batch: Vec<Envelope>) -> Vec<Outcome> {
+        let mut outcomes = RVec::with_capacity(batch.len());
+        self.shared.host.submit_and_lend(batch.into(), &mut outcomes);
+        outcomes.into_vec()
+    }
+
     /// As [`Host::submit`], for messages of any class: answers when those that are durable
     /// ([`class::DURABLE`](caxton_abi::class::DURABLE)) are on disk.
     pub async fn submit_and_wait(&self, batch: Vec<Envelope>) -> Vec<Outcome> {

@@ -46,6 +46,7 @@ impl Database {
         let writer = connect(config).map_err(|fault| fault.while_opening(path))?;
         schema::check(&writer, path)?;
         let opened = begin(&writer, config).and_then(|()| verify(&writer)).and_then(|entries| {
+            schema::renew(&writer)?;
             let reader = connect(config)?;
             reader.execute_batch("PRAGMA query_only = ON")?;
             // The writer closes last and empties the log; after a failure nobody does.

@@ -9,8 +9,10 @@ use crate::fault::Fault;
 
 /// `CXst`, in the file's header: what `file` and SQLite's tools show.
 const APPLICATION_ID: i32 = 0x4358_7374;
-/// The version of the tables.
-const SCHEMA_VERSION: i32 = 1;
+/// The version of the file: since 2, entries have a checksum that takes eight bytes at a step.
+const SCHEMA_VERSION: i32 = 2;
+/// The oldest version that this one goes on with; entries of it are read as they are.
+const SCHEMA_VERSION_MIN: i32 = 1;
 /// Oldest SQLite without the race between a checkpoint and a writer that could lose a commit (fixed in 3.51.3).
 const ENGINE_MIN: i32 = 3_051_003;
 
@@ -22,7 +24,7 @@ const CREATE: &str = "
     CREATE TABLE header (one INTEGER PRIMARY KEY CHECK (one = 1), entries INTEGER NOT NULL);
     INSERT INTO header VALUES (1, 0);
     PRAGMA application_id = 1129870196;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     COMMIT;
 ";
 
@@ -57,7 +59,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
     let found = pragma("application_id").and_then(|id| Ok((id, pragma("user_version")?)));
     let (id, version) = found.map_err(|fault| fault.while_opening(path))?;
     let wrong = match (id, version) {
-        (APPLICATION_ID, SCHEMA_VERSION) => return Ok(()),
+        (APPLICATION_ID, SCHEMA_VERSION_MIN..=SCHEMA_VERSION) => return Ok(()),
         (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => {
             format!("is of version {newer}, expected {SCHEMA_VERSION}: install a newer server")
         }
@@ -72,6 +74,15 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
         ),
     };
     Err(Error::new(Code::PLUGIN_START_FAILED, format!("`{}` {wrong}", path.display())))
+}
+
+/// Says that entries of this version are in the file, so that older servers refuse it.
+pub(crate) fn renew(connection: &Connection) -> Result<(), Fault> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version < SCHEMA_VERSION {
+        connection.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

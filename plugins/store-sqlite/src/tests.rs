@@ -75,10 +75,10 @@ fn every_commit_waits_for_the_disk() {
 #[test]
 fn refuses_a_newer_an_older_and_a_foreign_file() {
     let cases = [
-        ("PRAGMA user_version = 2", "is of version 2, expected 1: install a newer server"),
+        ("PRAGMA user_version = 3", "is of version 3, expected 2: install a newer server"),
         (
             "PRAGMA user_version = 0",
-            "is of version 0, expected 1: start it once with the server that wrote it",
+            "is of version 0, expected 2: start it once with the server that wrote it",
         ),
         (
             "PRAGMA application_id = 5",
@@ -91,6 +91,22 @@ fn refuses_a_newer_an_older_and_a_foreign_file() {
         assert_eq!(error.code(), Code::PLUGIN_START_FAILED, "{error}");
         assert!(error.message().contains(expected), "{error}");
     }
+}
+
+#[test]
+fn goes_on_with_a_file_of_version_1_and_leaves_one_of_version_2() {
+    let folder = tempfile::tempdir().unwrap();
+    // As version 1 wrote it: the sum is FNV-1a.
+    let sql = "PRAGMA user_version = 1; UPDATE header SET entries = 1; \
+               INSERT INTO entries VALUES (x'6b', x'76', 5890733363502976241)";
+    let store = started(changed(folder.path(), sql));
+    assert_eq!(store.get(b"k").unwrap().unwrap().as_slice(), b"v");
+    store.write(&[put("new", 1)]).unwrap();
+    block_on(store.stop()).unwrap();
+    let file = Connection::open(&store.config.path).unwrap();
+    assert_eq!(file.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0)).unwrap(), 2);
+    drop(file);
+    assert!(started(config(folder.path())).get(b"new").unwrap().is_some());
 }
 
 #[test]

@@ -39,7 +39,26 @@ pub fn target() -> &'static Path {
     })
 }
 
-/// The native parts: `caxtond`, `caxton` and every `libcaxton_*.so` lie in the folder returned.
+/// The packages whose binaries and libraries make a server.
+const SERVER: &[&str] = &[
+    "caxton",
+    "caxton-host",
+    "caxton-router",
+    "caxton-protocols",
+    "caxton-rest",
+    "caxton-jsonl",
+    "caxton-echo",
+    "caxton-store-sqlite",
+    "caxton-store-redb",
+];
+
+/// True when this process was built to be fast; what it builds is too.
+pub fn is_release() -> bool {
+    std::env::current_exe().is_ok_and(|binary| binary.ancestors().any(|dir| dir.ends_with("release")))
+}
+
+/// The native parts: `caxtond`, `caxton` and every `libcaxton_*.so` lie in the folder returned. They are built in the
+/// profile of this process.
 ///
 /// # Errors
 /// Cargo failed; its output was shown.
@@ -48,9 +67,15 @@ pub fn native() -> Result<&'static Path, Failure> {
     let built = NATIVE.get_or_init(|| {
         let target = target();
         let mut cargo = cargo(root());
-        cargo.args(["build", "--workspace", "--locked", "--target-dir"]).arg(target);
+        cargo.args(["build", "--locked", "--target-dir"]).arg(target);
+        if is_release() {
+            // Without the tests and what they need.
+            cargo.arg("--release").args(SERVER.iter().flat_map(|package| ["--package", package]));
+        } else {
+            cargo.arg("--workspace");
+        }
         run(&mut cargo, "the server, the command line and the plugins")?;
-        Ok(target.join("debug"))
+        Ok(target.join(if is_release() { "release" } else { "debug" }))
     });
     built.as_deref().map_err(Clone::clone)
 }
@@ -71,6 +96,16 @@ pub fn agents() -> Result<&'static Path, Failure> {
 pub fn guests() -> Result<&'static Path, Failure> {
     static GUESTS: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
     GUESTS.get_or_init(|| components("tests/guests", "tests", "guest")).as_deref().map_err(Clone::clone)
+}
+
+/// The agents of `benches/guests`, which make load.
+///
+/// # Errors
+/// As for [`agents`].
+pub fn load_guests() -> Result<&'static Path, Failure> {
+    static GUESTS: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    let built = GUESTS.get_or_init(|| components("benches/guests", "benches", "release"));
+    built.as_deref().map_err(Clone::clone)
 }
 
 /// The misbehaving plugin libraries of `tests/plugins`.
@@ -131,7 +166,8 @@ fn wasm_target() -> Result<(), Failure> {
     run(&mut rustup, "the wasm32-wasip2 target")
 }
 
-fn cargo(dir: &Path) -> Command {
+/// Cargo in a folder, without what an outer cargo set for this process.
+pub fn cargo(dir: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(dir);
     // A person sees the progress of a long build; a log does not need it.

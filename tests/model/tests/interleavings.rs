@@ -191,6 +191,32 @@ impl World {
         })
     }
 
+    /// Submits on a thread that is lent: it runs the agent where it may.
+    fn lends(&self, sender: usize, to: u32, numbers: std::ops::Range<u32>) -> Box<dyn FnOnce() + Send> {
+        let (bus, from) = (Arc::clone(&self.bus), self.senders[sender]);
+        Box::new(move || {
+            for number in numbers {
+                let (outcomes, mut taken) = bus.submit_and_take(vec![message(from, to, number)], NOW);
+                assert!(outcomes[0].code.is_none());
+                let mut turns = 0;
+                while let Some(turn) = taken.and_then(|agent| agent.begin(NOW)) {
+                    turns += 1;
+                    // A second one is left to the workers.
+                    taken = bus.finish_taken(turn.run(), NOW).filter(|_| turns < 2);
+                }
+            }
+        })
+    }
+
+    /// Lets an agent show that its turns are short.
+    fn practise(&self, to: u32) {
+        for _ in 0..12 {
+            self.bus.submit(vec![message(self.senders[0], to, 0)], NOW);
+            self.drain();
+        }
+        self.seen.lock().unwrap().clear();
+    }
+
     /// The numbers that arrived of a sender, in order of arrival.
     fn arrived(&self, sender: usize) -> Vec<u32> {
         let from = self.senders[sender];
@@ -234,6 +260,42 @@ fn a_mailbox_keeps_each_senders_order_and_wakes_its_agent() {
         world.run(vec![world.submits(0, to, 1..4), world.submits(1, to, 1..4)]);
         assert_eq!((world.arrived(0), world.arrived(1)), (vec![1, 2, 3], vec![1, 2, 3]));
         holds(&world.bus);
+    });
+}
+
+#[test]
+fn lent_threads_beside_workers_keep_each_senders_order_and_strand_no_agent() {
+    check(|| {
+        let world = World::new(Limits { turn_messages_max: 2, ..Limits::default() });
+        let to = world.deploy("r", None);
+        world.practise(to);
+        world.run(vec![world.lends(0, to, 1..4), world.lends(1, to, 1..4)]);
+        assert_eq!((world.arrived(0), world.arrived(1)), (vec![1, 2, 3], vec![1, 2, 3]));
+        assert!(world.bus.quiescent());
+        holds(&world.bus);
+    });
+}
+
+#[test]
+fn a_removal_beside_a_lent_thread_loses_nothing_from_the_books() {
+    check(|| {
+        let world = World::new(Limits::default());
+        let to = world.deploy("r", None);
+        world.practise(to);
+        let (bus, from) = (Arc::clone(&world.bus), world.senders[0]);
+        let lend = Box::new(move || {
+            for number in 1..4 {
+                let (_either_way, taken) = bus.submit_and_take(vec![message(from, to, number)], NOW);
+                if let Some(turn) = taken.and_then(|agent| agent.begin(NOW)) {
+                    drop(bus.finish_taken(turn.run(), NOW));
+                }
+            }
+        });
+        let bus = Arc::clone(&world.bus);
+        world.run(vec![lend, Box::new(move || bus.remove("r", NOW).unwrap())]);
+        world.bus.tick(NOW.plus_millis(60_000));
+        holds(&world.bus);
+        assert!(world.arrived(0).is_sorted());
     });
 }
 

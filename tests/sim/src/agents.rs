@@ -5,12 +5,17 @@ use caxton_core::agent::{AgentBody, BodyFactory, Fault, LogLine, Start, TimerCha
 
 use crate::shared::{INFORM, Shared, SharedRef, open};
 
+/// Memory of a new instance.
+const FRESH_BYTES: u64 = 100;
+
 /// Makes scripted instances; some do not start.
 pub(crate) struct Factory(pub(crate) SharedRef);
 
 struct Script {
     shared: SharedRef,
     address: u32,
+    /// It leaks a byte for each message.
+    bytes: u64,
 }
 
 impl BodyFactory for Factory {
@@ -18,7 +23,7 @@ impl BodyFactory for Factory {
         if bad_start(&mut open(&self.0)) {
             return Err(trap("no room"));
         }
-        Ok(Box::new(Script { shared: self.0.clone(), address: 0 }))
+        Ok(Box::new(Script { shared: self.0.clone(), address: 0, bytes: FRESH_BYTES }))
     }
 
     fn digest(&self) -> &str {
@@ -50,6 +55,7 @@ impl AgentBody for Script {
     fn handle(&mut self, batch: &[Envelope], turn: &mut Turn) -> Result<(), Fault> {
         let shared = self.shared.clone();
         let mut shared = open(&shared);
+        self.bytes += batch.len() as u64;
         batch.iter().for_each(|message| shared.hand(message));
         batch.iter().try_for_each(|message| self.obey(message, turn, &mut shared))
     }
@@ -76,7 +82,11 @@ impl AgentBody for Script {
     }
 
     fn memory_bytes(&self) -> u64 {
-        65_536
+        self.bytes
+    }
+
+    fn memory_bytes_max(&self) -> u64 {
+        FRESH_BYTES + 16
     }
 }
 

@@ -85,7 +85,7 @@ impl Kept {
                     message.head.deliveries = deliveries;
                 }
             }
-            Change::Forget(stored) => {
+            Change::Forget { stored, .. } => {
                 self.messages.remove(&stored);
             }
             Change::Bury(letter) => {

@@ -83,7 +83,10 @@ impl Journal {
                 EventName::MESSAGE_PARKED => self.report.parked += 1,
                 EventName::AGENT_TRAP => self.report.traps += 1,
                 EventName::AGENT_RESTARTED => self.report.restarts += 1,
-                EventName::SIGNALS_DROPPED => return Err("signals were dropped".to_owned()),
+                EventName::AGENT_RECYCLED => self.report.recycled += 1,
+                EventName::SIGNALS_DROPPED | EventName::SIGNALS_SAMPLED_OUT => {
+                    return Err("signals are missing".to_owned());
+                }
                 _ => {}
             }
         }

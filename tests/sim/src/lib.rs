@@ -45,12 +45,16 @@ pub struct Report {
     pub traps: u64,
     /// New instances.
     pub restarts: u64,
+    /// Fresh instances in the place of grown ones.
+    pub recycled: u64,
     /// Failures that the platform sent.
     pub failures: u64,
     /// Acked messages that waited to be tried again.
     pub retried: u64,
     /// Messages that were dropped when the server ended.
     pub dropped: u64,
+    /// Turns on threads that were lent.
+    pub lent: u64,
     /// Times that the server was killed.
     pub crashes: u64,
     /// Messages that were recovered then.
@@ -68,9 +72,11 @@ impl Report {
         self.parked += other.parked;
         self.traps += other.traps;
         self.restarts += other.restarts;
+        self.recycled += other.recycled;
         self.failures += other.failures;
         self.retried += other.retried;
         self.dropped += other.dropped;
+        self.lent += other.lent;
         self.crashes += other.crashes;
         self.recovered += other.recovered;
         self.redelivered += other.redelivered;

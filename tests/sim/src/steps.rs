@@ -77,7 +77,7 @@ impl World {
     /// Does a step and says what it was.
     pub(crate) fn take(&mut self, step: Step) -> String {
         match step {
-            Step::Submit => self.submit(),
+            Step::Submit => self.submit_and_lend(),
             Step::Burst => self.burst(),
             Step::BeginTurn => {
                 let worker = self.below(WORKERS);
@@ -117,7 +117,13 @@ impl World {
         claimed.get(self.below(claimed.len())).copied()
     }
 
-    pub(crate) fn submit(&mut self) -> String {
+    fn submit_and_lend(&mut self) -> String {
+        let lends = open(&self.shared).chance.percent(80);
+        self.submit(lends)
+    }
+
+    /// A client submits; its thread may be lent.
+    pub(crate) fn submit(&mut self, lends: bool) -> String {
         let Some(sender) = self.sender() else { return "no client".to_owned() };
         let count = 1 + self.below(4);
         let now = self.now();
@@ -129,8 +135,26 @@ impl World {
             self.bus.submit_and_wait(batch, now, Box::new(drop));
             return format!("submit {count} and wait");
         }
-        let outcomes = self.bus.submit(batch, now);
-        format!("submit {count}: {:?}", outcomes.iter().map(|o| o.code.0).collect::<Vec<_>>())
+        let (outcomes, taken) = self.bus.submit_and_take(batch, now);
+        // What is not run goes to the workers.
+        let turn = taken.filter(|_| lends).and_then(|agent| agent.begin(now));
+        let lent = turn.is_some();
+        if let Some(turn) = turn {
+            self.run_lent(turn);
+        }
+        let codes: Vec<_> = outcomes.iter().map(|outcome| outcome.code.0).collect();
+        format!("submit {count}: {codes:?}{}", if lent { ", and a turn on the lent thread" } else { "" })
+    }
+
+    /// Runs an agent on the client's thread, and goes on with it half the time; else the workers do.
+    fn run_lent(&mut self, turn: caxton_core::Activation) {
+        let mut next = Some(turn);
+        while let Some(turn) = next.take() {
+            self.journal.report.lent += 1;
+            let again = self.bus.finish_taken(turn.run(), self.now());
+            let goes_on = open(&self.shared).chance.percent(50);
+            next = again.filter(|_| goes_on).and_then(|agent| agent.begin(self.now()));
+        }
     }
 
     fn burst(&mut self) -> String {

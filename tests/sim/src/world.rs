@@ -228,10 +228,14 @@ impl World {
 /// Bounds that a short run reaches.
 fn small_limits() -> Limits {
     Limits {
+        // Every message is followed.
+        signals_per_second_max: u64::MAX,
         mailbox_messages_max: MAILBOX_MESSAGES,
         mailbox_bytes_max: 400,
         mailbox_platform_extra: 6,
         turn_messages_max: 4,
+        // Every agent may run on a lent thread.
+        lent_turn_ns_max: u64::MAX,
         turn_bytes_max: 60,
         outbox_messages_max: 16,
         timers_per_agent_max: 8,
@@ -245,6 +249,7 @@ fn small_limits() -> Limits {
         deliveries_max: 3,
         restarts_max: 3,
         restart_window_ms: 400,
+        recycle_memory_bytes: 3,
         ..Limits::default()
     }
 }

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// The model checker is named for `caxton-model` and never part of the server.
-const CORE: &[&str] = &["caxton-acl", "caxton-abi", "thiserror", "shuttle"];
+const CORE: &[&str] = &["caxton-acl", "caxton-abi", "foldhash", "thiserror", "shuttle"];
 
 #[rustfmt::skip]
 const RUNTIME: &[&str] = &[
@@ -39,7 +39,8 @@ const RUNTIME: &[&str] = &[
 #[rustfmt::skip]
 const HOST: &[&str] = &[
     "caxton-core", "caxton-runtime", "caxton-acl", "caxton-abi", "libloading", "object", "tokio", "clap", "miette", "toml",
-    "base64", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber", "rustix",
+    "base64", "libmimalloc-sys", "mimalloc", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber",
+    "rustix",
 ];
 
 #[rustfmt::skip]
@@ -48,11 +49,11 @@ const SDK: &[&str] = &[
     "strsim", "rustix",
 ];
 
-const PLUGIN: &[&str] = &["caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing"];
+const PLUGIN: &[&str] = &["caxton-plugin", "caxton-acl", "foldhash", "serde", "serde_json", "tracing"];
 
 #[rustfmt::skip]
 const REST: &[&str] = &[
-    "caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing", "axum", "tokio", "tower", "tower-http", "hyper",
+    "caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing", "axum", "tokio", "http-body-util", "hyper",
     "hyper-util", "bytes", "base64",
 ];
 
@@ -72,7 +73,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["caxton-store-sqlite"]),
     ("redb", &["caxton-store-redb"]),
     ("hyper", &["caxton-rest"]),
-    ("clap", &["caxton", "caxton-host", "caxton-tasks"]),
+    ("clap", &["caxton", "caxton-benches", "caxton-host", "caxton-tasks"]),
     ("tonic", &[]),
     ("prost", &[]),
     ("opentelemetry", &[]),
@@ -132,7 +133,14 @@ fn heavy_dependencies_have_one_owner() {
 #[test]
 fn the_table_has_a_row_for_every_crate_that_ships() {
     let metadata = metadata();
-    let tests = ["caxton-fuzz-targets", "caxton-kit", "caxton-suite", "caxton-tasks"];
+    let tests = [
+        "caxton-benches",
+        "caxton-fuzz-targets",
+        "caxton-gate",
+        "caxton-kit",
+        "caxton-suite",
+        "caxton-tasks",
+    ];
     let missing: Vec<&str> = metadata
         .packages
         .iter()
@@ -176,4 +184,31 @@ fn versions_live_in_the_root_manifest() {
             }
         }
     }
+}
+
+/// Cargo benches every library and program that does not say otherwise, by running its tests.
+#[test]
+fn cargo_bench_builds_and_runs_the_parts_alone() {
+    let benched = |target: &toml::Value| target.get("bench").and_then(toml::Value::as_bool) != Some(false);
+    let (metadata, mut found) = (metadata(), Vec::new());
+    for package in &metadata.packages {
+        let text = std::fs::read_to_string(&package.manifest_path).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        let named = |kind: &str| -> Vec<&toml::Value> {
+            match manifest.get(kind) {
+                Some(toml::Value::Array(targets)) => targets.iter().collect(),
+                target => target.into_iter().collect(),
+            }
+        };
+        let targets = [named("lib"), named("bin")].concat();
+        let not_built = ["test", "bench", "example", "custom-build"];
+        let built = package
+            .targets
+            .iter()
+            .filter(|target| !target.kind.iter().any(|kind| not_built.contains(&kind.to_string().as_str())));
+        if targets.len() < built.count() || targets.into_iter().any(benched) {
+            found.push(package.name.as_str());
+        }
+    }
+    assert!(found.is_empty(), "a target without `bench = false`: {found:?}");
 }

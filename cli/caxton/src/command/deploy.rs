@@ -33,6 +33,7 @@ A PATH is an agent's manifest in TOML, or a component (.wasm). A manifest has th
   turn_ms_max = 1000
   mailbox_messages_max = 1024
   restarts_max = 5
+  recycle_memory_bytes = 33554432
 
 An agent that is there already gets a new version: it starts beside the old one, new conversations go to it when it is \
 active, and the old one finishes its own. When it does not become active, the old one stays.

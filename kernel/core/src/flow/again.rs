@@ -61,8 +61,8 @@ impl Flow<'_> {
             let start = finder.found.len();
             finder.find(parked.envelope.clone(), parked.monitored, 0);
             match finder.take_single_dead(start) {
-                Some(code) if retry::passes(code) => left.push(parked),
-                Some(code) => finder.found.push(dead(parked, code)),
+                Some((_, code)) if retry::passes(code) => left.push(parked),
+                Some((_, code)) => finder.found.push(dead(parked, code)),
                 None => {}
             }
         }

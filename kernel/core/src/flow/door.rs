@@ -7,6 +7,7 @@ use crate::sync::Ordering;
 use crate::{
     act, retry,
     sightings::{Digest, Key},
+    signal,
     sync::{lock, read},
     tally::Tally,
     turn,
@@ -52,6 +53,9 @@ pub(crate) struct Durable {
 impl Flow<'_> {
     /// Takes messages in that are accepted or refused at once: one outcome each. Places those that are accepted.
     pub(crate) fn enter(&mut self, messages: Vec<Envelope>, door: Door) -> Vec<Outcome> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
         let entry = self.admit(messages, door);
         self.take_in(entry, door)
     }
@@ -92,7 +96,7 @@ impl Flow<'_> {
     }
 
     fn count(&mut self, accepted: &[Placed], refused: &[Notice]) {
-        let moves = self.bus.ledger.open();
+        let moves = self.bus.ledger.open_in(self.lane);
         moves.accept(Tally::of(accepted.iter().map(|placed| &placed.envelope)));
         moves.refuse(Tally::of(refused.iter().map(|notice| &notice.envelope)));
         drop(moves);
@@ -107,7 +111,10 @@ impl Flow<'_> {
     pub(super) fn tell_accepted(&mut self, envelope: &Envelope) {
         /// A line in a diagram; more belongs into the message.
         const PREVIEW_BYTES_MAX: usize = 64;
-        self.about(EventName::MESSAGE_ACCEPTED, &envelope.head, Code::NONE);
+        if !self.traces(envelope.head.conversation, Code::NONE) {
+            return;
+        }
+        self.emit(signal::about(EventName::MESSAGE_ACCEPTED, &envelope.head, Code::NONE, self.now));
         let Some(signal) = self.signals.last_mut() else { return };
         signal.value = envelope.content.len() as u64;
         if self.bus.content_in_signals {
@@ -126,27 +133,36 @@ impl Flow<'_> {
     ) -> Result<Uid, Box<Notice>> {
         let chosen = !message.head.id.is_none() && matches!(door, Door::Submit | Door::Wait);
         let classed = self.stamp(&mut message, door);
+        let named;
         let receivers = match classed.and_then(|()| self.check(&message, door)) {
-            Ok(receivers) => receivers,
+            Ok(()) if message.head.receiver != 0 => &[message.head.receiver][..],
+            Ok(()) => {
+                named = turn::receivers(&message, self.bus.limits.receivers_max);
+                &named
+            }
             Err(code) => return Err(Box::new(Notice { envelope: message, code })),
         };
+        if let Err(code) = self.check_number(receivers) {
+            return Err(Box::new(Notice { envelope: message, code }));
+        }
         let seen = chosen.then_some((message.head.sender, message.head.id));
         if let Some(key) = seen {
-            let digest = digest(finder, &message, &receivers);
+            let digest = digest(finder, &message, receivers);
             if let Err(code) = lock(&self.bus.sightings).begin(key, digest) {
                 return Err(Box::new(Notice { envelope: message, code }));
             }
         }
         let start = finder.found.len();
-        if let Err(code) = self.find_all(finder, &message, &receivers, door) {
+        let id = message.head.id;
+        let durable = (message.head.class == class::DURABLE).then(|| message.clone());
+        if let Err(notice) = self.find_all(finder, message, receivers, door) {
             finder.found.truncate(start);
             if let Some(key) = seen {
                 lock(&self.bus.sightings).forget(key);
             }
-            return Err(Box::new(Notice { envelope: message, code }));
+            return Err(notice);
         }
-        let id = message.head.id;
-        if message.head.class == class::DURABLE {
+        if let Some(message) = durable {
             let placed = finder.found.split_off(start);
             let index = entry.outcomes.len();
             entry.durable.push(Durable { index, message, placed, seen: seen.map(|key| (key, 0)) });
@@ -161,29 +177,38 @@ impl Flow<'_> {
     fn find_all(
         &self,
         finder: &mut Finder<'_>,
-        message: &Envelope,
+        mut message: Envelope,
         receivers: &[u32],
         door: Door,
-    ) -> Result<(), Code> {
+    ) -> Result<(), Box<Notice>> {
         let start = finder.found.len();
-        let head = &message.head;
+        let head = message.head;
         let watched = door != Door::Kernel && head.flags & (flags::PLATFORM | flags::ON_BEHALF) == 0;
-        for (index, receiver) in receivers.iter().enumerate() {
-            let mut copy = message.clone();
-            copy.head.receiver = *receiver;
-            if index > 0 {
+        let (first, further) = receivers.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
+        let copies: Vec<_> = further
+            .iter()
+            .map(|receiver| {
+                let mut copy = message.clone();
+                copy.head.receiver = *receiver;
                 copy.head.id = self.bus.mint_in(self.lane, self.now);
-            }
+                copy
+            })
+            .collect();
+        message.head.receiver = first;
+        for copy in std::iter::once(message).chain(copies) {
             finder.find(copy, !watched, 0);
         }
-        let placed = finder.found.get_mut(start..).unwrap_or_default();
         if head.class == class::ACKED {
-            self.let_wait(placed)?;
+            let placed = finder.found.get_mut(start..).unwrap_or_default();
+            if let (Err(code), Some(refused)) = (self.let_wait(placed), finder.found.last_mut()) {
+                refused.place = Place::Dead(code);
+            }
         }
         if door != Door::Kernel
-            && let Some(code) = finder.take_single_dead(start)
+            && let Some((refused, code)) = finder.take_single_dead(start)
         {
-            return Err(code);
+            // As it was sent: a route may have given it another receiver.
+            return Err(Box::new(Notice { envelope: Envelope { head, ..refused }, code }));
         }
         self.expire_at_the_door(finder.found.get_mut(start..).unwrap_or_default());
         Ok(())
@@ -245,22 +270,24 @@ impl Flow<'_> {
         }
     }
 
-    fn check(&self, message: &Envelope, door: Door) -> Result<Vec<u32>, Code> {
+    fn check(&self, message: &Envelope, door: Door) -> Result<(), Code> {
         let (head, limits) = (&message.head, &self.bus.limits);
-        let receivers = match head.receiver {
-            0 => turn::receivers(message, limits.receivers_max),
-            one => vec![one],
-        };
         match () {
             () if self.bus.closed.load(Ordering::Acquire) => Err(Code::SHUTTING_DOWN),
             () if head.sender == 0 => Err(Code::SENDER_FORGED),
             () if !act::is_known(head.performative) => Err(Code::UNKNOWN_PERFORMATIVE),
             () if message.content.len() > limits.content_bytes_max => Err(Code::CONTENT_TOO_LARGE),
             () if head.hop > limits.hop_max => Err(Code::HOP_LIMIT),
-            () if receivers.is_empty() => Err(Code::NO_RECEIVER),
-            () if receivers.len() > limits.receivers_max => Err(Code::TOO_MANY_RECEIVERS),
-            () if head.class == class::DURABLE => self.check_store(door).map(|()| receivers),
-            () => Ok(receivers),
+            () if head.class == class::DURABLE => self.check_store(door),
+            () => Ok(()),
+        }
+    }
+
+    fn check_number(&self, receivers: &[u32]) -> Result<(), Code> {
+        match receivers.len() {
+            0 => Err(Code::NO_RECEIVER),
+            count if count > self.bus.limits.receivers_max => Err(Code::TOO_MANY_RECEIVERS),
+            _ => Ok(()),
         }
     }
 

@@ -68,7 +68,8 @@ impl Flow<'_> {
     pub(super) fn bury(&mut self, moves: &Moves<'_>, mut envelope: Envelope, code: Code, tell: Tell) {
         moves.bury(&envelope, code);
         self.about(EventName::MESSAGE_DEAD_LETTERED, &envelope.head, code);
-        let stored = std::mem::take(&mut envelope.head.stored);
+        let forget = Change::forget(&envelope.head);
+        envelope.head.stored = 0;
         // Numbers are in the order of the letters.
         let mut letters = lock(&self.bus.dead_letters);
         let number = self.bus.tickets.number();
@@ -78,7 +79,7 @@ impl Flow<'_> {
         self.exhume(&out);
         if let Some(bury) = stores {
             letters.hold(number);
-            self.bus.tickets.must_write(Held::Letter(number), vec![bury, Change::Forget(stored)]);
+            self.bus.tickets.must_write(Held::Letter(number), vec![bury, forget]);
         }
         drop(letters);
         if tell == Tell::Yes {
@@ -89,7 +90,7 @@ impl Flow<'_> {
     /// Notes that a durable message ended; the store is told with the others of this operation.
     pub(super) fn forget_stored(&mut self, envelope: &Envelope) {
         if envelope.head.class == class::DURABLE {
-            self.ends.push(Change::Forget(envelope.head.stored));
+            self.ends.push(Change::forget(&envelope.head));
         }
     }
 

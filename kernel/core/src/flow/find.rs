@@ -58,15 +58,10 @@ impl<'a> Finder<'a> {
     }
 
     /// When the only thing found since `start` cannot be placed: takes it out and says why.
-    pub(super) fn take_single_dead(&mut self, start: usize) -> Option<Code> {
-        match self.found.get(start..) {
-            Some([Placed { place: Place::Dead(code), .. }]) => {
-                let code = *code;
-                self.found.truncate(start);
-                Some(code)
-            }
-            _ => None,
-        }
+    pub(super) fn take_single_dead(&mut self, start: usize) -> Option<(Envelope, Code)> {
+        let Some([Placed { place: Place::Dead(code), .. }]) = self.found.get(start..) else { return None };
+        let code = *code;
+        self.found.pop().map(|placed| (placed.envelope, code))
     }
 
     /// Finds the place of a message, or of its copies along a route.

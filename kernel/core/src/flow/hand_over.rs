@@ -14,7 +14,7 @@ impl Flow<'_> {
         let abandoned = lock(&outlet.desk).abandoned;
         loop {
             let limits = &self.bus.limits;
-            let moves = self.bus.ledger.open();
+            let moves = self.bus.ledger.open_in(self.lane);
             let mut desk = lock(&outlet.desk);
             if desk.abandoned != abandoned {
                 return;
@@ -48,7 +48,7 @@ impl Flow<'_> {
         self.record();
         let codes = if batch.is_empty() { Vec::new() } else { outlet.endpoint().deliver(batch.clone()) };
         let missing = std::iter::repeat(Code::PLUGIN_UNAVAILABLE);
-        let moves = bus.ledger.open();
+        let moves = bus.ledger.open_in(self.lane);
         for (mut envelope, code) in batch.into_iter().zip(codes.into_iter().chain(missing)) {
             match code {
                 Code::NONE => {

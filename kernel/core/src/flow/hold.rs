@@ -255,7 +255,7 @@ impl Flow<'_> {
             return;
         }
         match self.ask(port, told) {
-            Ok(actions) => actions.into_iter().for_each(|action| self.act(port, action)),
+            Ok(actions) => actions.iter().for_each(|action| self.act(port, action)),
             Err(_) => {
                 let lost = told.iter().filter(|told| told.kind == observed::UNDELIVERABLE);
                 let notices = lost.map(|told| Notice { envelope: told.envelope.clone(), code: told.code });

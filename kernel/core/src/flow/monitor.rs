@@ -2,10 +2,10 @@
 //!
 //! While a port is held (`hold`), what it would see waits in order instead.
 
-use {std::collections::BTreeMap, std::collections::HashMap, std::sync::Arc};
+use {std::collections::BTreeMap, std::sync::Arc};
 
 use caxton_abi::{
-    Code, Envelope, EventName, Header, Signal, Uid,
+    Code, Envelope, EventName, Header, Payload, Signal, Uid,
     port::{Action, Observation, action, observed},
     std_types::RVec,
 };
@@ -26,7 +26,8 @@ const TIMER_RETRY_MS: u64 = 1_000;
 /// Who watches which protocol.
 #[derive(Default)]
 pub(crate) struct Watch {
-    port_of: HashMap<u32, u32>,
+    /// Pairs of a protocol's symbol and its port: few, and asked for every message.
+    port_of: Vec<(u32, u32)>,
     ports: BTreeMap<u32, Port>,
     /// What waits at ports that are held.
     pub(crate) holds: Holds,
@@ -39,6 +40,15 @@ struct Port {
     timers: Vec<u64>,
     /// Calls under way.
     calls: Arc<AtomicUsize>,
+}
+
+/// What one port is to see of a batch.
+struct View {
+    port: u32,
+    /// Which messages, ascending.
+    indices: Vec<usize>,
+    /// `None` when the port is suspended.
+    call: Option<Call>,
 }
 
 /// A call of a protocol; counted while it lives.
@@ -57,11 +67,10 @@ impl Watch {
     /// Sets or suspends a port; returns the timers that it missed, unless it is held.
     pub(crate) fn set(&mut self, port: u32, protocol: Option<ProtocolRef>, symbols: &[u32]) -> Vec<u64> {
         if protocol.is_some() {
-            self.port_of.retain(|_, watcher| *watcher != port);
+            self.port_of.retain(|(_, watcher)| *watcher != port);
         }
-        for symbol in symbols {
-            self.port_of.insert(*symbol, port);
-        }
+        self.port_of.retain(|(symbol, _)| !symbols.contains(symbol));
+        self.port_of.extend(symbols.iter().map(|symbol| (*symbol, port)));
         self.ports.entry(port).or_default().protocol = protocol;
         self.holds.exchange(port);
         self.missed_timers(port)
@@ -69,7 +78,7 @@ impl Watch {
 
     /// Forgets a port and which protocols it watches.
     pub(crate) fn remove(&mut self, port: u32) {
-        self.port_of.retain(|_, watcher| *watcher != port);
+        self.port_of.retain(|(_, watcher)| *watcher != port);
         self.ports.remove(&port);
     }
 
@@ -83,7 +92,10 @@ impl Watch {
     }
 
     pub(crate) fn port_of(&self, symbol: u32) -> Option<u32> {
-        if symbol == 0 { None } else { self.port_of.get(&symbol).copied() }
+        if symbol == 0 {
+            return None;
+        }
+        self.port_of.iter().find(|(watched, _)| *watched == symbol).map(|(_, port)| *port)
     }
 
     pub(crate) fn present(&self) -> Vec<(u32, ProtocolRef)> {
@@ -97,14 +109,23 @@ impl Watch {
     }
 
     /// The messages that each port is to see, with the call begun.
-    fn calls_for(&self, batch: &[Placed]) -> Vec<(u32, Vec<usize>, Option<Call>)> {
-        let mut by_port = BTreeMap::<u32, Vec<usize>>::new();
+    fn calls_for(&self, batch: &[Placed]) -> Vec<View> {
+        let mut views = Vec::<View>::new();
+        if self.port_of.is_empty() {
+            return views;
+        }
         for (index, placed) in batch.iter().enumerate() {
-            if let Some(port) = observer(self, placed) {
-                by_port.entry(port).or_default().push(index);
+            let Some(port) = observer(self, placed) else { continue };
+            match views.iter_mut().find(|view| view.port == port) {
+                Some(view) => view.indices.push(index),
+                None => {
+                    let mut indices = Vec::with_capacity(batch.len() - index);
+                    indices.push(index);
+                    views.push(View { port, indices, call: self.call(port) });
+                }
             }
         }
-        by_port.into_iter().map(|(port, indices)| (port, indices, self.call(port))).collect()
+        views
     }
 
     /// Begins a call. The caller holds the lock under which a port is held, so that none begins afterwards.
@@ -119,13 +140,13 @@ impl Watch {
 impl Flow<'_> {
     /// Shows messages to their protocols and applies the verdicts. What a held port would see is taken out and waits.
     pub(super) fn observe(&mut self, batch: &mut Vec<Placed>) {
-        for (port, indices, call) in self.begin_calls(batch) {
-            self.observe_by(port, call, &indices, batch);
+        for view in self.begin_calls(batch) {
+            self.observe_by(view, batch);
         }
     }
 
     /// The messages that each port is to see, with the call begun, so that no port is held in between.
-    fn begin_calls(&self, batch: &mut Vec<Placed>) -> Vec<(u32, Vec<usize>, Option<Call>)> {
+    fn begin_calls(&self, batch: &mut Vec<Placed>) -> Vec<View> {
         let watch = read(&self.bus.watch);
         if watch.holds.none() {
             return watch.calls_for(batch);
@@ -140,25 +161,34 @@ impl Flow<'_> {
         calls
     }
 
-    fn observe_by(&mut self, port: u32, call: Option<Call>, indices: &[usize], batch: &mut [Placed]) {
-        let messages = indices.iter().filter_map(|index| batch.get(*index));
-        let observations: Vec<_> = messages
-            .map(|placed| observation(observed::MESSAGE, placed.envelope.clone(), Code::NONE))
-            .collect();
-        let actions = self.call(call, &observations);
-        for index in indices {
+    /// The messages go into the observations and back: they are the protocol's to read, and copies would count references.
+    fn observe_by(&mut self, view: View, batch: &mut [Placed]) {
+        let View { port, indices, call } = view;
+        let mut observations = Vec::with_capacity(indices.len());
+        for index in &indices {
             if let Some(placed) = batch.get_mut(*index) {
+                let blank = Envelope::new(Header::default(), Payload::EMPTY);
+                let envelope = std::mem::replace(&mut placed.envelope, blank);
+                observations.push(observation(observed::MESSAGE, envelope, Code::NONE));
+            }
+        }
+        let actions = self.call(call, &observations);
+        for (index, seen) in indices.iter().zip(observations) {
+            if let Some(placed) = batch.get_mut(*index) {
+                placed.envelope = seen.envelope;
                 placed.monitored = true;
                 if actions.is_err() && !matches!(placed.place, Place::Dead(_)) {
                     placed.place = Place::Dead(Code::PLUGIN_UNAVAILABLE);
                 }
             }
         }
-        for action in actions.unwrap_or_default() {
+        let actions = actions.unwrap_or_default();
+        self.signals.reserve(actions.len());
+        for action in &actions {
             let index = usize::try_from(action.index).ok().and_then(|n| indices.get(n));
             match (action.kind, index.and_then(|index| batch.get_mut(*index))) {
-                (action::AMEND, Some(placed)) => self.amend(placed, &action),
-                (action::WITHHOLD, Some(placed)) => self.withhold(placed, &action),
+                (action::AMEND, Some(placed)) => self.amend(placed, action),
+                (action::WITHHOLD, Some(placed)) => self.withhold(placed, action),
                 _ => self.act(port, action),
             }
         }
@@ -209,9 +239,9 @@ impl Flow<'_> {
     }
 
     /// Carries out what a protocol asks for beside verdicts.
-    pub(super) fn act(&mut self, port: u32, action: Action) {
+    pub(super) fn act(&mut self, port: u32, action: &Action) {
         match action.kind {
-            action::SEND => self.send(action.envelope),
+            action::SEND => self.send(action.envelope.clone()),
             action::SET_TIMER => {
                 let at = Time::from_millis(action.time_ms);
                 let max = self.bus.limits.timers_per_protocol_max;
@@ -221,7 +251,15 @@ impl Flow<'_> {
                 lock(&self.bus.timers).cancel(Key::Protocol(port, action.token));
             }
             action::TRANSITION => self.session(EventName::CONVERSATION_TRANSITION, action),
-            action::CLOSED => self.session(EventName::CONVERSATION_CLOSED, action),
+            action::CLOSED => {
+                let id = action.envelope.head.conversation;
+                let closed_max = self.bus.limits.conversations_closed_max;
+                lock(&self.bus.closed_conversations).note(id, closed_max);
+                self.session(EventName::CONVERSATION_CLOSED, action);
+            }
+            action::OPENED => {
+                lock(&self.bus.closed_conversations).reopen(action.envelope.head.conversation);
+            }
             _ => {}
         }
     }
@@ -234,19 +272,22 @@ impl Flow<'_> {
         }
     }
 
-    fn session(&mut self, name: EventName, action: Action) {
+    /// Records a transition, with its text or with its symbols, or an end.
+    fn session(&mut self, name: EventName, action: &Action) {
         let head = &action.envelope.head;
-        self.note_end(&action);
+        if !self.traces(head.conversation, action.code) {
+            return;
+        }
         let trace = if head.trace.trace.is_none() {
             caxton_abi::TraceContext { trace: head.conversation, ..head.trace }
         } else {
             head.trace
         };
-        self.emit(Signal {
-            trace,
-            text: signal::text(action.text.into()),
-            ..signal::about(name, head, action.code, self.now)
-        });
+        let (text, value) = match action.text.as_str() {
+            "" => (Payload::EMPTY, action.token),
+            text => (signal::text(text.to_owned()), 0),
+        };
+        self.emit(Signal { trace, text, value, ..signal::about(name, head, action.code, self.now) });
     }
 
     /// Tells every protocol something that is not about a message of its own.
@@ -254,9 +295,7 @@ impl Flow<'_> {
         let ports = read(&self.bus.watch).present();
         for (port, _) in ports {
             let actions = self.ask(port, std::slice::from_ref(observation)).unwrap_or_default();
-            for action in actions {
-                self.act(port, action);
-            }
+            actions.iter().for_each(|action| self.act(port, action));
         }
     }
 
@@ -282,9 +321,7 @@ impl Flow<'_> {
             return;
         }
         drop(call);
-        for action in actions {
-            self.act(port, action);
-        }
+        actions.iter().for_each(|action| self.act(port, action));
     }
 }
 

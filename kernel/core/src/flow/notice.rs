@@ -28,7 +28,7 @@ impl Flow<'_> {
                 .map(|notice| observation(observed::UNDELIVERABLE, notice.envelope.clone(), notice.code))
                 .collect();
             match self.ask(port, &observations) {
-                Ok(actions) => actions.into_iter().for_each(|action| self.act(port, action)),
+                Ok(actions) => actions.iter().for_each(|action| self.act(port, action)),
                 Err(_) => unwatched.extend(notices),
             }
         }

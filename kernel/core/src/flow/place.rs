@@ -31,7 +31,7 @@ impl Flow<'_> {
     /// Returns messages whose address became known since their place was found.
     fn put(&mut self, batch: Vec<Placed>) -> Vec<Placed> {
         let bus = self.bus;
-        let moves = bus.ledger.open();
+        let moves = bus.ledger.open_in(self.lane);
         let mut became_known: Vec<Placed> = Vec::new();
         for placed in batch {
             let receiver = placed.envelope.head.receiver;
@@ -96,7 +96,7 @@ impl Flow<'_> {
         if new == Tally::default() {
             return found;
         }
-        self.bus.ledger.open().accept(new);
+        self.bus.ledger.open_in(self.lane).accept(new);
         found.iter().filter(|placed| is_new(placed)).for_each(|copy| self.tell_accepted(&copy.envelope));
         if !to_keep {
             return found;
@@ -149,7 +149,7 @@ impl Flow<'_> {
                 moves.lay_down(tally);
                 match filled {
                     Filled::Quiet => {}
-                    Filled::Queue(cell) => self.queue(cell),
+                    Filled::Queue(cell) => self.take_or_queue(cell),
                     Filled::Empty(outlet) => self.outlets.push(outlet),
                 }
             }

@@ -42,7 +42,7 @@ impl Kept {
             Change::Count { stored, deliveries } => {
                 self.messages.get_mut(&stored).unwrap().head.deliveries = deliveries;
             }
-            Change::Forget(stored) => drop(self.messages.remove(&stored)),
+            Change::Forget { stored, .. } => drop(self.messages.remove(&stored)),
             Change::Bury(letter) => drop(self.letters.insert(letter.number, *letter)),
             Change::Exhume(number) => drop(self.letters.remove(&number)),
             Change::Saw(sighting) => drop(self.sightings.insert(sighting.number, sighting)),

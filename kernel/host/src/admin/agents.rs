@@ -139,6 +139,7 @@ impl Admin {
                 Restart::Never => RestartPolicy::Never,
                 Restart::OnFailure => RestartPolicy::OnFailure,
             },
+            recycle_memory_bytes: manifest.limits.recycle_memory_bytes,
         })
     }
 
@@ -182,6 +183,7 @@ impl Admin {
             received: view.received,
             sent: view.sent,
             restarts: view.restarts,
+            recycled: view.recycled,
             memory_bytes: view.memory_bytes,
             config: serde_json::from_slice(&view.config).unwrap_or_default(),
             restart: view.restart.as_str(),
@@ -229,6 +231,7 @@ impl ManifestLimits {
         let zero = [
             ("memory-bytes-max", self.memory_bytes_max == Some(0)),
             ("turn-ms-max", self.turn_ms_max == Some(0)),
+            ("recycle-memory-bytes", self.recycle_memory_bytes == Some(0)),
             ("mailbox-messages-max", self.mailbox_messages_max == Some(0)),
         ];
         match zero.iter().find(|(_, zero)| *zero) {

@@ -132,6 +132,8 @@ pub struct ManifestLimits {
     pub turn_ms_max: Option<u32>,
     pub mailbox_messages_max: Option<usize>,
     pub restarts_max: Option<u32>,
+    /// May be more than the server's.
+    pub recycle_memory_bytes: Option<u64>,
 }
 
 /// `caxton.agent/v1`
@@ -151,6 +153,7 @@ pub struct Agent {
     pub received: u64,
     pub sent: u64,
     pub restarts: u32,
+    pub recycled: u32,
     pub memory_bytes: u64,
     pub config: Value,
     pub restart: &'static str,

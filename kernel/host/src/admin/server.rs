@@ -135,7 +135,10 @@ impl Admin {
             ),
             conversations,
             accounting: self.books(),
-            signals: BTreeMap::from([("dropped", self.pump.dropped())]),
+            signals: BTreeMap::from([
+                ("dropped", self.pump.dropped()),
+                ("sampled-out", self.pump.sampled_out()),
+            ]),
             store: self.storage.view().map(store),
         }
     }

@@ -122,11 +122,13 @@ pub struct Limits {
     pub restart_window_ms: Option<u64>,
     pub restart_backoff_ms: Option<u64>,
     pub restart_backoff_ms_max: Option<u64>,
+    pub recycle_memory_bytes: Option<u64>,
     pub acked_ms_max: Option<u64>,
     pub retries_messages_max: Option<usize>,
     pub deliveries_max: Option<u8>,
     pub duplicates_max: Option<usize>,
     pub settle_ms: Option<u64>,
+    pub signals_per_second_max: Option<u64>,
     pub upgrade_drain_ms: Option<u64>,
 }
 

@@ -22,7 +22,12 @@ use caxton_core::{
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{Failure, Services, fence::Fence, line::Line};
+use super::{
+    Failure, Services,
+    fence::{self, Fence},
+    lent::Places,
+    line::Line,
+};
 
 /// Most addresses that one plugin may claim.
 pub const CLAIMS_MAX: usize = 65_536;
@@ -34,6 +39,7 @@ pub struct Desk {
     pub(super) handle: Handle,
     provides_router: bool,
     claims: Mutex<Claims>,
+    lent: Places,
 }
 
 #[derive(Default)]
@@ -57,14 +63,17 @@ impl Claims {
 }
 
 impl Desk {
-    /// Makes the desk of an instance; control operations run on the handle's runtime.
+    /// Makes the desk of an instance; control operations run on the handle's runtime. So many of its threads may be lent
+    /// at once.
     pub fn new(
         services: Arc<dyn Services>,
         fence: Arc<Fence>,
         handle: Handle,
         provides_router: bool,
+        lent_max: usize,
     ) -> Self {
-        Self { services, fence, handle, provides_router, claims: Mutex::default() }
+        let lent = Places::new(lent_max);
+        Self { services, fence, handle, provides_router, claims: Mutex::default(), lent }
     }
 
     /// Names the endpoint that claimed addresses belong to.
@@ -191,6 +200,17 @@ impl Desk {
         merged(verdicts, outcomes, Code::INTERNAL)
     }
 
+    /// As [`Desk::submit`]; lends the calling thread, unless too many are lent or it is in a port's call already.
+    pub(super) fn submit_and_lend(&self, batch: Vec<Envelope>) -> Vec<Outcome> {
+        let (allowed, verdicts) = self.checked(batch);
+        let place = if fence::is_in_call() { None } else { self.lent.take() };
+        let outcomes = match place {
+            Some(_held) => self.services.submit_and_lend(self.fence.name(), allowed),
+            None => self.services.submit(self.fence.name(), allowed),
+        };
+        merged(verdicts, outcomes, Code::INTERNAL)
+    }
+
     /// Submits at once; the future answers when everything that is durable is on disk, wherever it is polled. Dropping it
     /// gives up the answer, not the messages.
     pub(super) fn submit_and_wait(&self, batch: Vec<Envelope>) -> impl Future<Output = Vec<Outcome>> + use<> {
@@ -259,7 +279,7 @@ mod tests {
     fn desk(recorder: &Arc<Recorder>, provides_router: bool) -> Desk {
         let runtime = Recorder::runtime();
         let fence = Arc::new(Fence::new("sample", recorder.clone()));
-        let desk = Desk::new(recorder.clone(), fence, runtime.handle().clone(), provides_router);
+        let desk = Desk::new(recorder.clone(), fence, runtime.handle().clone(), provides_router, 1);
         desk.set_endpoint(Arc::new(Silent));
         desk
     }
@@ -279,6 +299,26 @@ mod tests {
         let answered = codes(&desk, &[own, own + 1, own]);
         assert_eq!(answered, [Code::NONE, Code::SENDER_FORGED, Code::NONE]);
         assert_eq!(recorder.senders(), [own, own]);
+    }
+
+    #[test]
+    fn a_thread_is_lent_unless_too_many_are_or_a_port_is_called() {
+        let recorder = Arc::new(Recorder::default());
+        let desk = desk(&recorder, false);
+        let own = desk.claim("a").unwrap();
+        let lend = || {
+            let head = Header { sender: own, ..Header::default() };
+            assert_eq!(desk.submit_and_lend(vec![Envelope::new(head, Payload::EMPTY)]).len(), 1);
+            recorder.lent()
+        };
+        assert_eq!(lend(), 1);
+        desk.fence.step(crate::plugin::State::Created);
+        let in_a_call = desk.fence.call(|| caxton_abi::std_types::RResult::ROk(lend()));
+        assert_eq!(in_a_call.unwrap(), 1);
+        let place = desk.lent.take();
+        assert_eq!(lend(), 1);
+        drop(place);
+        assert_eq!((lend(), recorder.senders().len()), (2, 4));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! the state becomes failed, it is reported, and no call goes through any more.
 
 use std::{
-    collections::BTreeMap,
+    cell::Cell,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, ThreadId},
     time::{Duration, Instant},
@@ -29,20 +29,67 @@ pub struct Fence {
     open: AtomicBool,
     calls: AtomicU64,
     errors: AtomicU64,
-    /// Calls of ports that are under way, the oldest first.
-    under_way: Mutex<BTreeMap<u64, (Instant, ThreadId)>>,
+    /// Calls of ports that are under way, each in its thread's lane.
+    under_way: [Mutex<Lane>; LANES],
+}
+
+/// Lanes of calls that are under way: threads share one only when they are more.
+const LANES: usize = 16;
+
+/// The calls of some threads. Those of one thread end in the order opposite to that in which they began.
+#[derive(Default)]
+struct Lane(Vec<(Instant, ThreadId)>);
+
+/// A thread's lane and id; asking the system for the id counts references.
+fn this_thread() -> (usize, ThreadId) {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static THIS: Cell<Option<(usize, ThreadId)>> = const { Cell::new(None) };
+    }
+    THIS.get().unwrap_or_else(|| {
+        let lane = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
+        let this = (lane, thread::current().id());
+        THIS.set(Some(this));
+        this
+    })
+}
+
+thread_local! {
+    /// Calls of ports that this thread is in.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// True when this thread is in a call of a plugin's port, so the server called the code that asks.
+pub fn is_in_call() -> bool {
+    DEPTH.get() > 0
 }
 
 /// A call that is under way while this lives.
 struct Call<'a> {
-    fence: &'a Fence,
-    number: u64,
+    lane: &'a Mutex<Lane>,
+    thread: ThreadId,
+}
+
+impl<'a> Call<'a> {
+    fn begin(lane: &'a Mutex<Lane>, thread: ThreadId) -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        open(lane).0.push((Instant::now(), thread));
+        Self { lane, thread }
+    }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.fence.under_way().remove(&self.number);
+        DEPTH.set(DEPTH.get().saturating_sub(1));
+        let calls = &mut open(self.lane).0;
+        if let Some(at) = calls.iter().rposition(|(_, thread)| *thread == self.thread) {
+            calls.remove(at);
+        }
     }
+}
+
+fn open(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
+    lane.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How often a plugin was called.
@@ -64,7 +111,7 @@ impl Fence {
             open: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            under_way: Mutex::default(),
+            under_way: Default::default(),
         }
     }
 
@@ -111,7 +158,8 @@ impl Fence {
     /// [`Code::PLUGIN_UNAVAILABLE`] when it is not callable, else its own.
     pub fn call<T>(&self, code: impl FnOnce() -> PResult<T>) -> Result<T, Failure> {
         self.admit()?;
-        let call = self.enter();
+        let (lane, thread) = this_thread();
+        let call = self.under_way.get(lane).map(|lane| Call::begin(lane, thread));
         let answer = code();
         drop(call);
         self.judge(answer)
@@ -121,7 +169,10 @@ impl Fence {
     /// calls, which cannot be ended.
     pub fn expire(&self, longest: Duration) -> Vec<ThreadId> {
         let late = |(since, _): &&(Instant, ThreadId)| since.elapsed() > longest;
-        let threads: Vec<_> = self.under_way().values().filter(late).map(|(_, thread)| *thread).collect();
+        let lanes = self.under_way.iter();
+        let threads: Vec<_> = lanes
+            .flat_map(|lane| open(lane).0.iter().filter(late).map(|(_, thread)| *thread).collect::<Vec<_>>())
+            .collect();
         if !threads.is_empty() {
             let longest = longest.as_millis();
             let text =
@@ -133,18 +184,8 @@ impl Fence {
 
     /// True when the instance failed and a call of it has not come back.
     pub fn hangs(&self) -> bool {
-        matches!(*self.lock(), State::Failed { .. }) && !self.under_way().is_empty()
-    }
-
-    fn enter(&self) -> Call<'_> {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        self.under_way().insert(number, (Instant::now(), thread::current().id()));
-        Call { fence: self, number }
-    }
-
-    fn under_way(&self) -> MutexGuard<'_, BTreeMap<u64, (Instant, ThreadId)>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        matches!(*self.lock(), State::Failed { .. })
+            && self.under_way.iter().any(|lane| !open(lane).0.is_empty())
     }
 
     /// Counts a call and says whether it may be made.

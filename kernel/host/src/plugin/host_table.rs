@@ -33,6 +33,10 @@ pub type Control = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>
 pub trait Services: Send + Sync {
     /// Submits messages whose senders were checked; one outcome each, in order.
     fn submit(&self, plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome>;
+    /// As [`Services::submit`]; may run an agent on the calling thread, which no port's call of a plugin is on.
+    fn submit_and_lend(&self, plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
+        self.submit(plugin, batch)
+    }
     /// As [`Services::submit`], for messages of any class: the answer is called when those that are durable are on disk.
     fn submit_and_wait(&self, plugin: &str, batch: Vec<Envelope>, answer: Answer);
     /// Claims a name for a plugin's endpoint.
@@ -87,6 +91,11 @@ fn panicked() -> Failure {
     Failure::new(Code::INTERNAL, "the server panicked in this request")
 }
 
+fn append(outcomes: Option<Vec<Outcome>>, count: usize, out: &mut RVec<Outcome>) {
+    let refused = Outcome { id: Uid::NONE, code: Code::INTERNAL };
+    out.extend(outcomes.unwrap_or_else(|| vec![refused; count]));
+}
+
 fn texts(found: Option<Vec<String>>, count: usize, out: &mut RVec<RString>) {
     let mut found = found.unwrap_or_default();
     found.resize(count, String::new());
@@ -97,8 +106,13 @@ impl HostV1 for HostTable {
     fn submit(&self, batch: RVec<Envelope>, out: &mut RVec<Outcome>) {
         let count = batch.len();
         let outcomes = self.0.guarded("submit", || self.0.submit(batch.into_vec()));
-        let refused = Outcome { id: Uid::NONE, code: Code::INTERNAL };
-        out.extend(outcomes.unwrap_or_else(|| vec![refused; count]));
+        append(outcomes, count, out);
+    }
+
+    fn submit_and_lend(&self, batch: RVec<Envelope>, out: &mut RVec<Outcome>) {
+        let count = batch.len();
+        let outcomes = self.0.guarded("submit", || self.0.submit_and_lend(batch.into_vec()));
+        append(outcomes, count, out);
     }
 
     fn claim(&self, name: RStr<'_>) -> RResult<u32, PluginError> {
@@ -241,7 +255,7 @@ mod tests {
         let recorder = Arc::clone(recorder);
         let fence = Arc::new(Fence::new("sample", recorder.clone()));
         let handle = Recorder::runtime().handle().clone();
-        object::host(HostTable(Arc::new(Desk::new(recorder, fence, handle, false))))
+        object::host(HostTable(Arc::new(Desk::new(recorder, fence, handle, false, 1))))
     }
 
     /// Polls on a thread that knows no runtime, as a plugin's threads do.

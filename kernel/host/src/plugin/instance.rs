@@ -109,7 +109,9 @@ impl Instance {
         let inspection = library.inspection().clone();
         let fence = Arc::new(Fence::new(&name, services.clone()));
         let provides = |port: &str| inspection.manifest.provides.iter().any(|known| known == port);
-        let desk = Desk::new(services, fence.clone(), Handle::current(), provides("router/1"));
+        // One thread stays with the plugin's own work, however long a turn takes.
+        let lent_max = worker_threads.saturating_sub(1) as usize;
+        let desk = Desk::new(services, fence.clone(), Handle::current(), provides("router/1"), lent_max);
         let desk = Arc::new(desk);
         if let Some(predecessor) = predecessor {
             let endpoint = |instance: &Arc<Self>| instance.ports.endpoint.as_ref().map(Arc::downgrade);

@@ -17,6 +17,7 @@ pub mod fence;
 pub mod handshake;
 pub mod host_table;
 pub mod instance;
+mod lent;
 pub mod library;
 mod line;
 pub mod ports;

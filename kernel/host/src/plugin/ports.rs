@@ -80,7 +80,8 @@ impl Protocol for ProtocolPort {
     }
 
     fn observe(&self, batch: &[Observation], now_ms: u64, out: &mut Vec<Action>) -> Result<(), Code> {
-        let mut actions = RVec::new();
+        // Made here and large enough, it is filled in place and taken over without a copy.
+        let mut actions = RVec::with_capacity(2 * batch.len() + 4);
         let batch = RSlice::from_slice(batch);
         let result = self.fence.call(|| self.port.observe(batch, now_ms, &mut actions));
         append(result, actions, out)
@@ -101,7 +102,11 @@ impl Protocol for ProtocolPort {
 
 fn append(result: Result<(), Failure>, actions: RVec<Action>, out: &mut Vec<Action>) -> Result<(), Code> {
     result.map_err(|failure| failure.code)?;
-    out.extend(actions);
+    if out.is_empty() {
+        *out = actions.into_vec();
+    } else {
+        out.extend(actions);
+    }
     Ok(())
 }
 

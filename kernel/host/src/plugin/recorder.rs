@@ -19,6 +19,7 @@ pub(super) struct Recorder {
     transferred: Mutex<Vec<u32>>,
     next_address: Mutex<u32>,
     senders: Mutex<Vec<u32>>,
+    lent: Mutex<usize>,
     programmed: Mutex<usize>,
     answers: Mutex<Vec<(usize, Answer)>>,
     states: Mutex<Vec<String>>,
@@ -34,6 +35,10 @@ impl Recorder {
     }
     pub(super) fn senders(&self) -> Vec<u32> {
         self.senders.lock().unwrap().clone()
+    }
+    /// Submissions on threads that were lent.
+    pub(super) fn lent(&self) -> usize {
+        *self.lent.lock().unwrap()
     }
     pub(super) fn released(&self) -> Vec<u32> {
         self.released.lock().unwrap().clone()
@@ -64,6 +69,10 @@ impl Services for Recorder {
     fn submit(&self, _plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
         self.senders.lock().unwrap().extend(batch.iter().map(|envelope| envelope.head.sender));
         vec![Outcome::default(); batch.len()]
+    }
+    fn submit_and_lend(&self, plugin: &str, batch: Vec<Envelope>) -> Vec<Outcome> {
+        *self.lent.lock().unwrap() += 1;
+        self.submit(plugin, batch)
     }
     fn submit_and_wait(&self, plugin: &str, batch: Vec<Envelope>, answer: Answer) {
         let outcomes = self.submit(plugin, batch);

@@ -12,7 +12,7 @@ use super::{
     port::Port,
     queue::{End, Entry},
     state::{Stage, State},
-    transaction::{Purpose, remove},
+    transaction::{Group, Purpose, remove},
     writer::{GROUP_BYTES_MAX, GROUP_CHANGES_MAX, Shared, Writer, lock},
 };
 use crate::plugin::Failure;
@@ -94,9 +94,9 @@ impl Writer {
     }
 
     fn encoded<'a>(&self, entries: impl Iterator<Item = &'a Entry>) -> Vec<StoreOp> {
-        let mut changes = Vec::new();
-        entries.for_each(|entry| entry.transaction.encode(self.names.as_ref(), &mut changes));
-        changes
+        let mut together = Group::new(self.names.as_ref());
+        entries.for_each(|entry| together.add(&entry.transaction));
+        together.finish()
     }
 
     /// Changes that undo what only adds.

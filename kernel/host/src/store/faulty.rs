@@ -83,10 +83,12 @@ impl Port for Faulty {
         if matches!(fault, Fault::None | Fault::Applied) {
             let mut entries = lock(&self.entries);
             for change in changes {
+                let (key, value) = (change.key.as_slice(), change.value.as_slice());
                 match change.kind {
-                    store_op::PUT => entries.insert(change.key.to_vec(), change.value.clone()),
-                    _ => entries.remove(change.key.as_slice()),
-                };
+                    store_op::PUT => drop(entries.insert(key.to_vec(), change.value.clone())),
+                    store_op::REMOVE => drop(entries.remove(key)),
+                    _ => entries.retain(|other, _| !(key..value).contains(&other.as_slice())),
+                }
             }
         }
         match fault {

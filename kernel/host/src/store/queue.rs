@@ -81,7 +81,7 @@ mod tests {
         let change = match purpose {
             Purpose::Adds => Change::Keep(Box::new(Envelope::new(Header::default(), vec![0; bytes].into()))),
             Purpose::Ends => Change::Exhume(ticket),
-            Purpose::Frees => Change::Forget(ticket),
+            Purpose::Frees => Change::Forget { stored: ticket, counted: false },
         };
         Entry { end: End::Ticket(ticket), transaction: Transaction::new(vec![change]) }
     }

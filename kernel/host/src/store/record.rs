@@ -3,6 +3,8 @@
 //! Names and symbols are numbers only inside one run of a server, so a record has their texts. A message's content is
 //! the rest of its record, as it is. A record that cannot be read is never guessed at: see [`Unreadable`].
 
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc};
+
 use caxton_abi::{
     Code, Envelope, Extra, Header, Payload, TraceContext, Uid,
     std_types::{RArc, ROption, RVec, Tuple2},
@@ -34,7 +36,7 @@ pub enum Unreadable {
 
 /// A message without its content.
 #[derive(Serialize, Deserialize)]
-struct Message {
+struct Message<'a> {
     id: u128,
     conversation: u128,
     trace: u128,
@@ -49,15 +51,15 @@ struct Message {
     class: u8,
     deliveries: u8,
     stored: u64,
-    sender: String,
-    receiver: String,
-    protocol: String,
-    ontology: String,
-    language: String,
-    encoding: String,
+    sender: Cow<'a, str>,
+    receiver: Cow<'a, str>,
+    protocol: Cow<'a, str>,
+    ontology: Cow<'a, str>,
+    language: Cow<'a, str>,
+    encoding: Cow<'a, str>,
     receivers: Vec<String>,
     reply_to: Vec<String>,
-    params: Vec<(String, String)>,
+    params: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     content_bytes: u64,
 }
 
@@ -75,15 +77,59 @@ struct Seen {
     digest: u64,
 }
 
+/// The texts of names and symbols, each looked up once while records are written together.
+pub struct Texts<'a> {
+    names: &'a dyn Directory,
+    addresses: RefCell<HashMap<u32, Rc<str>>>,
+    symbols: RefCell<HashMap<u32, Rc<str>>>,
+    none: Rc<str>,
+}
+
+impl<'a> Texts<'a> {
+    /// Those of a directory.
+    pub fn of(names: &'a dyn Directory) -> Self {
+        Self { names, addresses: RefCell::default(), symbols: RefCell::default(), none: Rc::default() }
+    }
+
+    /// The name of an address; empty for none.
+    fn name(&self, address: u32) -> Rc<str> {
+        self.text(address, &self.addresses, |address| self.names.name_of(address))
+    }
+
+    fn symbol(&self, symbol: u32) -> Rc<str> {
+        self.text(symbol, &self.symbols, |symbol| self.names.symbol_name(symbol))
+    }
+
+    fn text(
+        &self,
+        number: u32,
+        known: &RefCell<HashMap<u32, Rc<str>>>,
+        look: impl FnOnce(u32) -> Option<String>,
+    ) -> Rc<str> {
+        match number {
+            0 => Rc::clone(&self.none),
+            _ => {
+                let text = || look(number).unwrap_or_default().into();
+                Rc::clone(known.borrow_mut().entry(number).or_insert_with(text))
+            }
+        }
+    }
+}
+
+/// Room for the fields of most messages, so that a record seldom moves while it is written.
+const FIELDS_BYTES: usize = 224;
+
 /// Writes a message.
-pub fn message(envelope: &Envelope, names: &dyn Directory) -> Vec<u8> {
-    append_message(fields(&()), envelope, names)
+pub fn message(envelope: &Envelope, texts: &Texts<'_>) -> Vec<u8> {
+    let mut record = Vec::with_capacity(FIELDS_BYTES + envelope.content.len());
+    record.push(VERSION);
+    append_message(record, envelope, texts)
 }
 
 /// Writes a dead letter.
-pub fn letter(letter: &DeadLetter, names: &dyn Directory) -> Vec<u8> {
+pub fn letter(letter: &DeadLetter, texts: &Texts<'_>) -> Vec<u8> {
     let record = fields(&Letter { at_ns: letter.at.nanos(), code: letter.code.0 });
-    append_message(record, &letter.envelope, names)
+    append_message(record, &letter.envelope, texts)
 }
 
 /// Writes how often a message was handed out.
@@ -92,9 +138,9 @@ pub fn count(deliveries: u8) -> Vec<u8> {
 }
 
 /// Writes a sighting.
-pub fn sighting(sighting: &Sighting, names: &dyn Directory) -> Vec<u8> {
+pub fn sighting(sighting: &Sighting, texts: &Texts<'_>) -> Vec<u8> {
     let Sighting { sender, id, digest, .. } = *sighting;
-    fields(&Seen { sender: names.name_of(sender).unwrap_or_default(), id: id.to_u128(), digest })
+    fields(&Seen { sender: texts.name(sender).to_string(), id: id.to_u128(), digest })
 }
 
 /// Reads a message.
@@ -157,14 +203,17 @@ fn append(bytes: Vec<u8>, record: &impl Serialize) -> Vec<u8> {
     postcard::to_extend(record, bytes).unwrap_or_default()
 }
 
-fn append_message(record: Vec<u8>, envelope: &Envelope, names: &dyn Directory) -> Vec<u8> {
+fn append_message(record: Vec<u8>, envelope: &Envelope, texts: &Texts<'_>) -> Vec<u8> {
     let Envelope { head, content, extra } = envelope;
-    let name = |address: u32| names.name_of(address).unwrap_or_default();
-    let symbol = |symbol: u32| names.symbol_name(symbol).unwrap_or_default();
+    let none = Extra::default();
     let extra = match extra {
-        ROption::RSome(extra) => Extra::clone(extra),
-        ROption::RNone => Extra::default(),
+        ROption::RSome(extra) => extra,
+        ROption::RNone => &none,
     };
+    let [sender, receiver] = [head.sender, head.receiver].map(|address| texts.name(address));
+    let symbols = [head.protocol, head.ontology, head.language, head.encoding];
+    let [protocol, ontology, language, encoding] = symbols.map(|symbol| texts.symbol(symbol));
+    let all = |addresses: &[u32]| addresses.iter().map(|address| texts.name(*address).to_string()).collect();
     let message = Message {
         id: head.id.to_u128(),
         conversation: head.conversation.to_u128(),
@@ -180,15 +229,15 @@ fn append_message(record: Vec<u8>, envelope: &Envelope, names: &dyn Directory) -
         class: head.class,
         deliveries: head.deliveries,
         stored: head.stored,
-        sender: name(head.sender),
-        receiver: name(head.receiver),
-        protocol: symbol(head.protocol),
-        ontology: symbol(head.ontology),
-        language: symbol(head.language),
-        encoding: symbol(head.encoding),
-        receivers: extra.receivers.iter().map(|receiver| name(*receiver)).collect(),
-        reply_to: extra.reply_to.iter().map(|reply_to| name(*reply_to)).collect(),
-        params: extra.params.into_iter().map(|Tuple2(name, value)| (name.into(), value.into())).collect(),
+        sender: Cow::Borrowed(&sender),
+        receiver: Cow::Borrowed(&receiver),
+        protocol: Cow::Borrowed(&protocol),
+        ontology: Cow::Borrowed(&ontology),
+        language: Cow::Borrowed(&language),
+        encoding: Cow::Borrowed(&encoding),
+        receivers: all(&extra.receivers),
+        reply_to: all(&extra.reply_to),
+        params: extra.params.iter().map(|param| (Cow::from(&*param.0), Cow::from(&*param.1))).collect(),
         content_bytes: content.len() as u64,
     };
     let mut record = append(record, &message);
@@ -211,7 +260,7 @@ fn ends(rest: &[u8], expected: u64) -> Result<(), Unreadable> {
 }
 
 fn take_message(bytes: &[u8], bus: &Bus) -> Result<Envelope, Unreadable> {
-    let (message, content): (Message, _) = take(bytes)?;
+    let (message, content): (Message<'static>, _) = take(bytes)?;
     ends(content, message.content_bytes)?;
     if message.receiver.is_empty() {
         return Err(Unreadable::Damaged("it names no receiver".into()));
@@ -246,7 +295,11 @@ fn take_message(bytes: &[u8], bus: &Bus) -> Result<Envelope, Unreadable> {
     let extra = Extra {
         receivers: addresses(&message.receivers)?,
         reply_to: addresses(&message.reply_to)?,
-        params: message.params.into_iter().map(|(name, value)| Tuple2(name.into(), value.into())).collect(),
+        params: message
+            .params
+            .iter()
+            .map(|(name, value)| Tuple2((&**name).into(), (&**value).into()))
+            .collect(),
     };
     let extra = if extra == Extra::default() { ROption::RNone } else { ROption::RSome(RArc::new(extra)) };
     Ok(Envelope { head, content: Payload::from(content), extra })

@@ -33,10 +33,11 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// Changes of one transaction: at 256 and more the disk's own pace is the limit, and the first must not wait for many.
-pub const GROUP_CHANGES_MAX: usize = 1024;
+/// Changes of one transaction: so many cost a store about as long as a sync of a common disk lasts, and the first must not
+/// wait for many more.
+pub const GROUP_CHANGES_MAX: usize = 4096;
 /// Bytes of one transaction; a larger one still goes alone.
-pub const GROUP_BYTES_MAX: usize = 1 << 20;
+pub const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Bytes that wait to be written before what only adds is refused: some seconds of a slow disk.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// How long a caller of the host's own waits for its transaction.

@@ -4,6 +4,8 @@ mod cache;
 mod structure;
 mod world;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use sha2::{Digest, Sha256};
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{
@@ -57,6 +59,8 @@ pub struct CompiledComponent {
     linked: InstancePre<Data>,
     exports: AgentIndices,
     on_timer: Option<ComponentExportIndex>,
+    /// The smallest memory limit in bytes under which an instance was made.
+    fits: AtomicU64,
 }
 
 impl CompiledComponent {
@@ -67,12 +71,22 @@ impl CompiledComponent {
         let on_timer = component
             .get_export_index(None, "caxton:agent/timers@0.1.0")
             .and_then(|timers| component.get_export_index(Some(&timers), "on-timer"));
-        Ok(Self { info, linked, exports, on_timer })
+        Ok(Self { info, linked, exports, on_timer, fits: AtomicU64::new(u64::MAX) })
     }
 
     /// What is known of it.
     pub fn info(&self) -> &ComponentInfo {
         &self.info
+    }
+
+    /// True when an instance is known to be possible under a memory limit.
+    pub(crate) fn fits(&self, memory_bytes_max: u64) -> bool {
+        memory_bytes_max >= self.fits.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an instance was made under a memory limit.
+    pub(crate) fn did_fit(&self, memory_bytes_max: u64) {
+        self.fits.fetch_min(memory_bytes_max, Ordering::Relaxed);
     }
 
     /// Makes an instance in the store, with its typed calls.

@@ -4,6 +4,8 @@
 //! Row 8 (the conversation decides) and the end of a conversation concern all sessions together and are the engine's
 //! (`close`); row 19 is everything that no line covers.
 
+use std::sync::LazyLock;
+
 use caxton_acl::Performative as Act;
 use caxton_plugin::Code;
 
@@ -11,6 +13,7 @@ use crate::table::{
     Clock, Effect as Do,
     Event::{self, Deadline, Dismissed, InitiatorLost, ParticipantLost, Undelivered},
     Guard::{AnswersCall, AnswersCancel, CrossesCall, CrossesCancel, Gone, HadBound, Stale, Timely, Void},
+    Index,
     Next::{self, Back, Same},
     Role, Row,
     State::{
@@ -21,7 +24,12 @@ use crate::table::{
 };
 
 /// `fipa-contract-net`.
-pub static CONTRACT_NET: Table = Table { token: "fipa-contract-net", opening: Act::Cfp, rows: ROWS };
+pub static CONTRACT_NET: Table = Table {
+    token: "fipa-contract-net",
+    opening: Act::Cfp,
+    rows: ROWS,
+    index: LazyLock::new(|| Index::of(ROWS)),
+};
 
 const fn i(act: Act) -> Event {
     Event::Says(Role::Initiator, act)

@@ -1,5 +1,7 @@
 //! Request (SC00026) as data. Row numbers are its own, the picture is in `docs/request.mmd`; what no line covers is out of sequence.
 
+use std::sync::LazyLock;
+
 use caxton_acl::Performative as Act;
 use caxton_plugin::Code;
 
@@ -7,6 +9,7 @@ use crate::table::{
     Clock, Effect as Do,
     Event::{self, Deadline, InitiatorLost, ParticipantLost, Undelivered},
     Guard::{AnswersCancel, CrossesCall, CrossesCancel, Gone, HadBound, Stale, Timely, Void},
+    Index,
     Next::{self, Back, Same},
     Role, Row,
     State::{
@@ -17,7 +20,12 @@ use crate::table::{
 };
 
 /// `fipa-request`.
-pub static REQUEST: Table = Table { token: "fipa-request", opening: Act::Request, rows: ROWS };
+pub static REQUEST: Table = Table {
+    token: "fipa-request",
+    opening: Act::Request,
+    rows: ROWS,
+    index: LazyLock::new(|| Index::of(ROWS)),
+};
 
 const fn i(act: Act) -> Event {
     Event::Says(Role::Initiator, act)

@@ -4,7 +4,7 @@ use caxton_plugin::{Code, flags};
 
 use crate::{
     auction::{accept, accepted, bid, called, inform, propose, reject},
-    kit::{AMS, I, Net, P, Q, R, T0, agent_lost, say},
+    kit::{AMS, I, Net, P, Q, R, Seen, T0, agent_lost, say},
 };
 
 #[test]
@@ -82,7 +82,7 @@ fn row_12_a_result_ends_the_session_and_the_conversation() {
     let seen = net.send(inform(P));
     assert!(seen.delivered());
     assert_eq!((seen.moves, seen.closed), (vec!["11 ACCEPTED > DONE".into()], vec!["completed".into()]));
-    assert!(net.timers.is_empty());
+    assert_eq!(net.run_out(), Seen::default(), "a timer that is left does nothing");
 }
 
 #[test]

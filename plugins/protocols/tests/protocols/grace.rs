@@ -4,7 +4,7 @@ use caxton_protocols::Config;
 
 use crate::{
     auction::{accept, accepted, bid, called, cfp, inform, propose, reject},
-    kit::{I, Net, P, Q, R, T0, say},
+    kit::{I, Net, P, Q, R, Seen, T0, say},
 };
 
 /// The first is done, the others' bids are left.
@@ -35,7 +35,7 @@ fn the_initiators_own_rejects_within_the_grace_are_delivered_and_close_it() {
     assert_eq!((seen.moves, seen.closed.len()), (vec!["12 BID > REJECTED".into()], 0));
     let seen = net.send(reject(R));
     assert_eq!((seen.delivered(), seen.sent.len(), seen.closed), (true, 0, vec!["completed".into()]));
-    assert!(net.timers.is_empty());
+    assert_eq!(net.run_out(), Seen::default(), "a timer that is left does nothing");
 }
 
 #[test]

@@ -8,7 +8,10 @@ use caxton_plugin::{
     Action, Code, Envelope, Header, Observation, Payload, Protocol, TraceContext, Uid, action, flags,
     observed,
 };
-use caxton_protocols::{Config, Engine, Numbers};
+use caxton_protocols::{
+    Config, Engine, Numbers, Words,
+    table::{STATES, State},
+};
 
 /// The initiator.
 pub const I: u32 = 1;
@@ -18,7 +21,17 @@ pub const Q: u32 = 12;
 pub const R: u32 = 13;
 /// The platform's agent.
 pub const AMS: u32 = 99;
-pub const NUMBERS: Numbers = Numbers { contract_net: 1, request: 2, cancel_meta: 3, json: 4, platform: AMS };
+pub const NUMBERS: Numbers =
+    Numbers { contract_net: 1, request: 2, cancel_meta: 3, json: 4, platform: AMS, words: WORDS };
+/// The name of a state has its place among them as its number, from 100 on.
+const WORDS: Words = {
+    let (mut numbers, mut at) = ([100; STATES], 0);
+    while at < STATES {
+        numbers[at] += at as u32;
+        at += 1;
+    }
+    Words(numbers)
+};
 pub const T0: u64 = 1_000_000;
 /// The conversation that messages belong to when they name no other.
 pub const C: Uid = Uid::from_u128(7);
@@ -251,7 +264,10 @@ impl Net {
                 action::CANCEL_TIMER => {
                     self.timers.remove(&act.token);
                 }
-                action::TRANSITION => seen.moves.push(format!("{} {}", act.envelope.head.sender, act.text)),
+                action::TRANSITION => {
+                    seen.moves.push(format!("{} {}", act.envelope.head.sender, transition(act)))
+                }
+                action::OPENED => {}
                 action::CLOSED => seen.closed.push(act.text.to_string()),
                 other => panic!("unknown action {other}"),
             }
@@ -259,6 +275,14 @@ impl Net {
         check(batch, &seen);
         seen
     }
+}
+
+fn transition(act: &Action) -> String {
+    if act.token == 0 {
+        return act.text.to_string();
+    }
+    let name = |number: u64| State::ALL[number as usize - 100].name();
+    format!("{} > {}", name(act.token >> 32), name(act.token & u64::from(u32::MAX)))
 }
 
 fn sent(act: &Action) -> Sent {

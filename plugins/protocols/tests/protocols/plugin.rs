@@ -24,7 +24,7 @@ fn the_manifests_defaults_are_the_defaults() {
     let properties = manifest.config.unwrap().properties;
     let table: serde_json::Map<_, _> =
         properties.into_iter().map(|(key, schema)| (key, schema["default"].clone())).collect();
-    assert_eq!(table.len(), 10);
+    assert_eq!(table.len(), 11);
     assert_eq!(read(&serde_json::Value::Object(table).to_string()).unwrap(), Config::default());
 }
 

@@ -3,22 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
 };
 use caxton_acl::Performative;
 use caxton_plugin::{Code, Envelope, Header, Payload, testing::FakeHost};
 use serde_json::Value;
-use tower::ServiceExt;
 
-use crate::{Config, app, shared::Shared};
+use crate::{Config, app::App, shared::Shared};
 
 /// The routes over a scripted server.
 pub(super) struct Bench {
     pub(super) fake: FakeHost,
     pub(super) shared: Arc<Shared>,
-    pub(super) app: Router,
+    pub(super) app: App,
 }
 
 /// What came back.
@@ -57,11 +55,11 @@ impl Bench {
         let fake = FakeHost::new();
         let shared = Arc::new(Shared::new(fake.host(), config));
         shared.set_address(shared.host.claim("rest").unwrap());
-        Self { app: app::app(shared.clone()), fake, shared }
+        Self { app: App::new(shared.clone()), fake, shared }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.app.clone().oneshot(request).await.unwrap();
+        let response = self.app.answer(request).await;
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Reply { status: head.status, headers: head.headers, body }

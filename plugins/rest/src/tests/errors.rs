@@ -17,7 +17,7 @@ use caxton_plugin::Code;
 use serde_json::json;
 
 use super::bench::Bench;
-use crate::{Config, app, origin::Names};
+use crate::{Config, app::App, origin::Names};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -176,7 +176,7 @@ async fn too_much_says_when_to_try_again() {
 #[tokio::test]
 async fn a_panic_is_a_problem_that_tells_nothing() {
     let routes = Router::new().route("/", get(|| async { panic!("secret") as () }));
-    let bench = Bench { app: app::layered(routes, Names::of(&Config::default())), ..Bench::new() };
+    let bench = Bench { app: App::over(routes, Names::of(&Config::default())), ..Bench::new() };
     let reply = bench.call("GET", "/", "").await;
     assert_eq!(reply.problem(), (500, "CX0902".to_owned()));
     assert!(!String::from_utf8(reply.body).unwrap().contains("secret"));

@@ -15,6 +15,9 @@ use bindings::{
     exports::caxton::agent::{handler, lifecycle, timers},
 };
 
+/// What `leak` never gives back.
+const LEAKED_BYTES: usize = 64 << 10;
+
 struct Hostile;
 
 impl lifecycle::Guest for Hostile {
@@ -56,6 +59,10 @@ fn obey(order: &[u8], message: Option<&Message>) -> Result<(), Fault> {
     match word {
         b"" => Ok(()),
         b"echo" => reply(message, rest.to_vec()),
+        b"leak" => {
+            black_box(Vec::leak(vec![1u8; LEAKED_BYTES]));
+            reply(message, rest.to_vec())
+        }
         b"spin" => spin(),
         b"memory" => eat_memory(),
         b"recurse" => {

@@ -1,5 +1,7 @@
 //! Components that must be refused when they are put or deployed, or stopped when they run.
 
+use std::time::Duration;
+
 use caxton_kit::{artifacts, bombs, server::Server};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -175,7 +177,7 @@ fn bad_components_are_refused_or_stopped_and_cost_no_memory() {
             ));
         }
         still_answers(&server, name);
-        let grown = starved::resident_bytes(server.pid()).saturating_sub(before);
+        let grown = grown_for_good(&server, before);
         println!("{name}: {} {}, grown by {} KiB", found.0, found.1, grown >> 10);
         if index >= WARM_UP && grown >= GROWTH_BYTES_MAX {
             failed.push(format!("{name}: the server's memory grew by {grown} bytes\n"));
@@ -183,4 +185,19 @@ fn bad_components_are_refused_or_stopped_and_cost_no_memory() {
     }
     assert!(failed.is_empty(), "{} of {}\n{}", failed.len(), cases.len(), failed.join("\n"));
     books_hold(&server);
+}
+
+/// By how many bytes the server's memory has grown, after its allocator had time to give back what is free.
+fn grown_for_good(server: &Server, before: u64) -> u64 {
+    const LOOKS: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(20);
+    let grown = || starved::resident_bytes(server.pid()).saturating_sub(before);
+    for _ in 0..LOOKS {
+        if grown() < GROWTH_BYTES_MAX {
+            break;
+        }
+        still_answers(server, "while memory is given back");
+        std::thread::sleep(PAUSE);
+    }
+    grown()
 }

@@ -124,9 +124,9 @@ pub(crate) fn timer(token: u32) {
 
 fn start(message: Message) {
     let Some(agent) = AGENT.with_borrow(Clone::clone) else { return };
-    let card = Card::of(&message);
-    if let Err(fault) = executor::spawn(agent.handle_boxed(message)) {
-        card.answer(fault);
+    match executor::room() {
+        Ok(()) => executor::begin(agent.handle_boxed(message)),
+        Err(fault) => Card::of(&message).answer(fault),
     }
 }
 

@@ -164,7 +164,7 @@ impl Draft {
     /// # Errors
     /// `CX0302` when nobody has the recipient's name, or the host's refusal; nothing is staged then.
     pub fn send(self) -> Result<Uid, Fault> {
-        let ids = send_all(vec![self])?;
+        let ids = host().send(&[self.into_wire()?])?;
         Ok(ids.first().copied().unwrap_or(NO_UID))
     }
 

@@ -30,7 +30,7 @@ pub const SESSION_MESSAGES_MAX: usize = 16;
 /// The only timer that the executor sets; agents that set timers of their own use other tokens.
 pub const TIMER_TOKEN: u32 = u32::MAX;
 
-type Task = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 type Ready = Arc<Mutex<VecDeque<u32>>>;
 
 /// What an answer repeats: the conversation and the number given in reply-with.
@@ -47,6 +47,13 @@ struct Executor {
     alarms_made: u32,
     /// True when the host may have a timer of ours.
     armed: bool,
+}
+
+impl Executor {
+    fn number(&mut self) -> u32 {
+        self.tasks_made = self.tasks_made.wrapping_add(1);
+        self.tasks_made
+    }
 }
 
 #[derive(Default)]
@@ -76,16 +83,27 @@ pub fn now() -> Instant {
 /// # Errors
 /// An `overloaded` fault when [`TASKS_MAX`] tasks wait already; the future is dropped.
 pub fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Fault> {
+    room()?;
     with(|executor| {
-        if executor.tasks.len() >= TASKS_MAX {
-            return Err(Fault::overloaded(format_args!("{TASKS_MAX} tasks wait already")));
-        }
-        executor.tasks_made = executor.tasks_made.wrapping_add(1);
-        let id = executor.tasks_made;
+        let id = executor.number();
         executor.tasks.insert(id, Box::pin(task));
         push(&executor.ready, id);
         Ok(())
     })
+}
+
+/// Whether one more task may wait.
+pub(crate) fn room() -> Result<(), Fault> {
+    if with(|executor| executor.tasks.len() >= TASKS_MAX) {
+        return Err(Fault::overloaded(format_args!("{TASKS_MAX} tasks wait already")));
+    }
+    Ok(())
+}
+
+/// Begins a task for which there is room. Most handle a message without waiting and never come into the table.
+pub(crate) fn begin(task: Task) {
+    let id = with(Executor::number);
+    poll(id, task);
 }
 
 /// Waits for a span; resumes in a later turn, never early.
@@ -145,13 +163,16 @@ pub(crate) fn ring() {
 pub(crate) fn run() {
     while let Some(id) = pop() {
         // The task is out of the table while it runs, so that it may spawn, wait and drop freely.
-        let Some(mut task) = with(|executor| executor.tasks.remove(&id)) else {
-            continue;
-        };
-        let waker = Waker::from(Arc::new(TaskWaker { id, ready: with(|e| e.ready.clone()) }));
-        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            with(|executor| executor.tasks.insert(id, task));
+        if let Some(task) = with(|executor| executor.tasks.remove(&id)) {
+            poll(id, task);
         }
+    }
+}
+
+fn poll(id: u32, mut task: Task) {
+    let waker = Waker::from(Arc::new(TaskWaker { id, ready: with(|e| e.ready.clone()) }));
+    if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        with(|executor| executor.tasks.insert(id, task));
     }
 }
 

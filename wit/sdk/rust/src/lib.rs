@@ -41,6 +41,8 @@ mod contract_net;
 mod draft;
 mod executor;
 mod fault;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 mod host;
 pub mod log;
 mod message;
@@ -65,6 +67,12 @@ pub use host::{AgentRef, Uid};
 pub use message::{FIPA_CONTRACT_NET, FIPA_REQUEST, Marks, Message, Performative};
 pub use names::{find, name_of, resolve};
 pub use time::Instant;
+
+/// Agents allocate in the rhythm of their messages. A crate that brings an allocator of its own leaves out the feature
+/// `allocator`.
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// Makes a crate a component: `caxton_agent::export!(MyAgent);` once, at its root. Outside WebAssembly it does nothing,
 /// so that an agent's logic can be tested natively.

@@ -77,7 +77,7 @@ fn golden() -> Vec<u8> {
 fn version_1_is_frozen() {
     let bus = bus();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(&message(&full(&bus), bus.directory().as_ref())), hex(&golden()));
+    assert_eq!(hex(&message(&full(&bus), &Texts::of(bus.directory().as_ref()))), hex(&golden()));
     assert!(same(&read_message(&golden(), &bus).unwrap(), &full(&bus)));
 }
 
@@ -86,7 +86,7 @@ fn names_are_found_again_by_a_server_that_numbers_them_otherwise() {
     let (bus, other) = (bus(), bus());
     other.address("first").unwrap();
     other.directory().intern("first");
-    let read = read_message(&message(&full(&bus), bus.directory().as_ref()), &other).unwrap();
+    let read = read_message(&message(&full(&bus), &Texts::of(bus.directory().as_ref())), &other).unwrap();
     assert_ne!(read.head.sender, full(&bus).head.sender);
     let name = |address| other.directory().name_of(address).unwrap();
     assert_eq!((name(read.head.sender), name(read.head.receiver)), ("a@test".into(), "b@test".into()));
@@ -97,12 +97,13 @@ fn names_are_found_again_by_a_server_that_numbers_them_otherwise() {
 fn a_dead_letter_and_a_sighting_come_back_whole() {
     let bus = bus();
     let names = bus.directory();
+    let texts = Texts::of(names.as_ref());
     let dead = DeadLetter { number: 3, at: Time::from_nanos(12), code: Code::POISON, envelope: full(&bus) };
-    let read = read_letter(3, &letter(&dead, names.as_ref()), &bus).unwrap();
+    let read = read_letter(3, &letter(&dead, &texts), &bus).unwrap();
     assert_eq!((read.number, read.at, read.code), (3, dead.at, dead.code));
     assert!(same(&read.envelope, &dead.envelope));
     let seen = Sighting { number: 4, sender: dead.envelope.head.sender, id: Uid { hi: 1, lo: 2 }, digest: 5 };
-    assert_eq!(read_sighting(4, &sighting(&seen, names.as_ref()), &bus).unwrap(), seen);
+    assert_eq!(read_sighting(4, &sighting(&seen, &texts), &bus).unwrap(), seen);
     assert_eq!(read_count(&count(3)), Ok(3));
 }
 
@@ -159,7 +160,7 @@ proptest! {
         envelope.content = content.into();
         let empty = extra == Extra::default();
         envelope.extra = if empty { ROption::RNone } else { ROption::RSome(RArc::new(extra)) };
-        let read = read_message(&message(&envelope, bus.directory().as_ref()), &bus).unwrap();
+        let read = read_message(&message(&envelope, &Texts::of(bus.directory().as_ref())), &bus).unwrap();
         prop_assert!(same(&read, &envelope), "{read:?}");
     }
 

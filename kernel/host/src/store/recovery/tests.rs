@@ -7,7 +7,10 @@ use caxton_core::{
 };
 
 use super::*;
-use crate::store::{faulty::Faulty, transaction::Transaction};
+use crate::store::{
+    faulty::Faulty,
+    transaction::{Group, Transaction},
+};
 
 fn bus() -> Bus {
     let limits = Arc::new(Limits::default());
@@ -24,9 +27,10 @@ fn message(bus: &Bus, stored: u64) -> Envelope {
 fn left(bus: &Bus, changes: Vec<Change>) -> Faulty {
     let store = Faulty::default();
     store.put(key::VERSION.to_vec(), FORMAT.to_vec());
-    let mut encoded = Vec::new();
-    Transaction::new(changes).encode(bus.directory().as_ref(), &mut encoded);
-    store.write(&encoded).unwrap();
+    let names = bus.directory();
+    let mut group = Group::new(names.as_ref());
+    group.add(&Transaction::new(changes));
+    store.write(&group.finish()).unwrap();
     store
 }
 
@@ -49,7 +53,11 @@ fn everything_comes_back_in_order_with_its_counts() {
     let seen = Sighting { number: 301, sender: 2, id: Uid { hi: 0, lo: 1 }, digest: 9 };
     let mut changes: Vec<Change> = [256, 1, 255, 2, 3].map(keep).into();
     changes.push(Change::Count { stored: 255, deliveries: 4 });
-    changes.extend([Change::Bury(Box::new(letter)), Change::Saw(seen), Change::Forget(2)]);
+    changes.extend([
+        Change::Bury(Box::new(letter)),
+        Change::Saw(seen),
+        Change::Forget { stored: 2, counted: true },
+    ]);
     let found = read(&left(&names, changes), &bus(), Recover::Strict).unwrap();
     let head = |message: &Envelope| (message.head.stored, message.head.deliveries);
     let heads: Vec<_> = found.recovered.messages.iter().map(head).collect();

@@ -65,7 +65,7 @@ impl Bench {
         self.writer.write(number, vec![Change::Keep(Box::new(envelope))]);
     }
     fn forget(&self, ticket: u64, number: u64) {
-        self.writer.write(ticket, vec![Change::Forget(number)]);
+        self.writer.write(ticket, vec![Change::Forget { stored: number, counted: true }]);
     }
     /// The next things that it tells.
     fn hears<const N: usize>(&self) -> [Word; N] {
