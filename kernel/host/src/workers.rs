@@ -24,7 +24,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
 /// How long it sleeps at least: timers that are due within this time fire together, and wakes cost little.
 const TIMER_PAUSE: Duration = Duration::from_micros(50);
-/// How long the timer thread sleeps while there are no timers.
+/// Looks without any timer, [`TIMER_PAUSE`] apart, until the timer thread takes it that there are none.
+const LOOKS_UNTIL_IDLE: u32 = 40;
+/// How long it sleeps then.
 const TIMER_IDLE: Duration = Duration::from_millis(5);
 /// Stack of a worker: the guest's own bound (512 KiB by default) and the host's frames above and below it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
@@ -245,14 +247,19 @@ fn turns(bus: &Bus, clock: Clock, worker: usize, goes_on: impl Fn() -> bool) -> 
 }
 
 fn keep_time(bus: &Bus, parking: &Parking, clock: Clock) {
+    let mut looks_without: u32 = 0;
     while !parking.stop.load(Ordering::SeqCst) {
         let now = clock.now();
-        let wait = match bus.next_deadline() {
+        let due = bus.next_deadline();
+        // Agents that tick set the next timer in the turn that the last one began: the table is empty only meanwhile.
+        looks_without = if due.is_some() { 0 } else { looks_without.saturating_add(1) };
+        let wait = match due {
             Some(due) if due <= now => {
                 bus.tick(now);
                 continue;
             }
             Some(due) => Duration::from_nanos(due.nanos_since(now)).clamp(TIMER_PAUSE, TIMER_GRAIN),
+            None if looks_without < LOOKS_UNTIL_IDLE => TIMER_PAUSE,
             None => TIMER_IDLE,
         };
         thread::park_timeout(wait);
