@@ -14,7 +14,6 @@ pub mod compose;
 pub mod config;
 pub mod fleet;
 pub mod logging;
-mod memory;
 pub mod plugin;
 pub mod pump;
 pub mod server;

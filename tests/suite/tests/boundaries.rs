@@ -39,7 +39,7 @@ const RUNTIME: &[&str] = &[
 #[rustfmt::skip]
 const HOST: &[&str] = &[
     "caxton-core", "caxton-runtime", "caxton-acl", "caxton-abi", "libloading", "object", "tokio", "clap", "miette", "toml",
-    "base64", "libmimalloc-sys", "mimalloc", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber",
+    "base64", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber",
     "rustix",
 ];
 

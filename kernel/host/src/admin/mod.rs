@@ -133,10 +133,7 @@ impl Admin {
                 self.blocking(move |admin| {
                     // Held until the compiler is done, also when nobody waits for the answer any more.
                     let _place = place;
-                    let put = admin.put_component(&bytes);
-                    drop(bytes);
-                    crate::memory::give_back();
-                    answer(&put?)
+                    answer(&admin.put_component(&bytes)?)
                 })
                 .await
             }

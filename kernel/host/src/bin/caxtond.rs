@@ -16,10 +16,6 @@ use caxton_host::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-/// Messages are made on one worker and freed on another, for which the system's allocator takes locks.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Exit codes, the same as those of `caxton`.
 mod exit {
     pub const FAILURE: u8 = 1;

@@ -1,16 +1,13 @@
 //! Components that must be refused when they are put or deployed, or stopped when they run.
 
-use std::time::Duration;
-
 use caxton_kit::{artifacts, bombs, server::Server};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{books_hold, files, missing, server, starved, still_answers, wire};
 
-/// The server's own memory may grow so much while it refuses a component: one upload of the largest size may stay with the
-/// allocator until it is asked for more, and no second one.
-const GROWTH_BYTES_MAX: u64 = 80_000_000;
+/// The server's own memory may grow so much while it refuses a component.
+const GROWTH_BYTES_MAX: u64 = 50_000_000;
 /// The pool's address space and a warm allocator are not the component's doing.
 const WARM_UP: usize = 1;
 
@@ -178,7 +175,7 @@ fn bad_components_are_refused_or_stopped_and_cost_no_memory() {
             ));
         }
         still_answers(&server, name);
-        let grown = grown_for_good(&server, before);
+        let grown = starved::resident_bytes(server.pid()).saturating_sub(before);
         println!("{name}: {} {}, grown by {} KiB", found.0, found.1, grown >> 10);
         if index >= WARM_UP && grown >= GROWTH_BYTES_MAX {
             failed.push(format!("{name}: the server's memory grew by {grown} bytes\n"));
@@ -186,19 +183,4 @@ fn bad_components_are_refused_or_stopped_and_cost_no_memory() {
     }
     assert!(failed.is_empty(), "{} of {}\n{}", failed.len(), cases.len(), failed.join("\n"));
     books_hold(&server);
-}
-
-/// By how many bytes the server's memory has grown, after its allocator had time to give back what is free.
-fn grown_for_good(server: &Server, before: u64) -> u64 {
-    const LOOKS: usize = 100;
-    const PAUSE: Duration = Duration::from_millis(20);
-    let grown = || starved::resident_bytes(server.pid()).saturating_sub(before);
-    for _ in 0..LOOKS {
-        if grown() < GROWTH_BYTES_MAX {
-            break;
-        }
-        still_answers(server, "while memory is given back");
-        std::thread::sleep(PAUSE);
-    }
-    grown()
 }
