@@ -84,6 +84,27 @@ pub fn run(percent: u64, seconds: f64) -> Result<Measure, Failure> {
     })
 }
 
+/// Requests in a second of the one agent that asks alone: few enough that each finds the server idle.
+const ALONE_RATE: u32 = 1_000;
+
+/// The latency of an echo between two agents when nothing else happens.
+///
+/// # Errors
+/// As for [`run`].
+pub fn alone(seconds: f64) -> Result<Measure, Failure> {
+    let mut stage = Stage::start()?;
+    stage.deploy("echo-0", "echo")?;
+    stage.deploy("asker-0", &format!("paced {ALONE_RATE} 0 echo-0"))?;
+    let askers = ["asker-0".to_owned()];
+    stage.go(&askers)?;
+    stage.run(WARM_UP_S)?;
+    collect(&mut stage, &askers)?;
+    stage.run(seconds)?;
+    let seen = collect(&mut stage, &askers)?;
+    let us = |quantile| Some(seen.since_sent.value_at_quantile(quantile) as f64 / 1e3);
+    Ok(Measure { value: seen.rate, sent_p50_us: us(0.5), sent_p99_us: us(0.99), ..Measure::default() })
+}
+
 /// What all askers counted since the last time.
 struct Seen {
     rate: f64,

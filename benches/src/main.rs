@@ -4,6 +4,7 @@
 //!   workloads   the one table: what is measured, at which sizes, who takes part, what is to be reached (workload, goal)
 //!   stage       a real server with agents on it        talk   workloads of agents among themselves
 //!   latency     an echo at a load that does not wait for answers
+//!   overhead    what a transport adds to a round trip inside
 //!   setup       how a peer is had                      peers  how it is run
 //!   plan        what fits into half an hour            runner the systems take turns
 //!   results     every sample, as a file                table  what people read of it
@@ -20,6 +21,7 @@ mod latency;
 mod machine;
 mod measure;
 mod memory;
+mod overhead;
 mod peers;
 mod plan;
 mod plot;
@@ -96,6 +98,15 @@ enum Command {
         #[arg(long)]
         plan: bool,
     },
+    /// Prints what each transport adds to a round trip inside of the server, beside a bare server of the same library.
+    Overhead {
+        /// Rounds; medians are taken over them.
+        #[arg(long, default_value_t = 5)]
+        runs: u32,
+        /// Seconds of each sample.
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
+    },
     /// Prints the table of the last run again.
     Table,
     /// Writes the figures and plots of the last run into docs/performance.md.
@@ -120,6 +131,7 @@ fn main() -> Result<(), Failure> {
             };
             compare(&wish, plan)
         }
+        Command::Overhead { runs, seconds } => overhead::print(runs, seconds),
         Command::Table => {
             print!("{}", table::aligned(&Results::read(&results::file())?));
             Ok(())

@@ -15,8 +15,8 @@ use std::{
 
 use caxton_kit::{Failure, artifacts};
 
-/// The command of a peer; `WORKLOAD SIZE SECONDS` are appended to it. `http-load` is no peer but the client that loads
-/// HTTP servers: `URL PATH IN_FLIGHT SECONDS`.
+/// The command of a peer; `WORKLOAD SIZE SECONDS` are appended to it. `http-load` and `grpc-load` are no peers but the
+/// clients that load servers: `URL PATH|AGENT IN_FLIGHT SECONDS`.
 ///
 /// # Errors
 /// It cannot be had on this machine; the message says why in one line.
@@ -25,7 +25,7 @@ pub fn command(system: &str) -> Result<Command, Failure> {
         "tokio" | "tokio-mpsc" => native("tokio-mpsc"),
         "axum" | "axum-echo" => native("axum-echo"),
         "tonic" | "tonic-echo" => native("tonic-echo"),
-        "kameo" | "ractor" | "actix" | "http-load" => native(system),
+        "kameo" | "ractor" | "actix" | "http-load" | "grpc-load" => native(system),
         "nats" => nats(),
         "autogen" => python("autogen_agents.py"),
         "spade" => python("spade_agents.py"),

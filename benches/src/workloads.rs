@@ -126,6 +126,17 @@ pub const WORKLOADS: &[Workload] = &[
         ..BASE
     },
     Workload {
+        id: "grpc",
+        peer_id: "grpc",
+        unit: "requests/s",
+        axis: Axis::InFlight,
+        sizes: &[1, 16, 64],
+        measure: api::grpc,
+        peers: &[("tonic", ANY)],
+        goals: &[(1, Goal::P50Times("tonic", 1.5)), (1, Goal::P99Times("tonic", 1.5))],
+        ..BASE
+    },
+    Workload {
         id: "durable",
         peer_id: "durable",
         axis: Axis::InFlight,

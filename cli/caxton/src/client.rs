@@ -3,7 +3,10 @@
 //! Requests go straight to the server, never through a proxy of the environment. Answers are bounded by
 //! [`RESPONSE_BYTES_MAX`]. TLS is not spoken; put a proxy of your own in front where it is needed.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write as _},
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use ureq::{
@@ -12,7 +15,7 @@ use ureq::{
     typestate::{WithBody, WithoutBody},
 };
 
-use crate::problem::Problem;
+use crate::{problem::Problem, text::safe};
 
 /// The server that is spoken to when nothing else is said.
 pub const SERVER_DEFAULT: &str = "http://127.0.0.1:8400";
@@ -109,6 +112,7 @@ pub struct RawAnswer {
 pub struct Client {
     server: String,
     agent: Agent,
+    verbose: bool,
 }
 
 impl Client {
@@ -130,7 +134,13 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(CALL_TIMEOUT))
             .user_agent(concat!("caxton/", env!("CARGO_PKG_VERSION")));
-        Ok(Self { server, agent: config.build().new_agent() })
+        Ok(Self { server, agent: config.build().new_agent(), verbose: false })
+    }
+
+    /// The same client, which tells on stderr each call and how long it took.
+    #[must_use]
+    pub fn verbose(self, verbose: bool) -> Self {
+        Self { verbose, ..self }
     }
 
     /// The server's address, without a slash at the end.
@@ -143,7 +153,24 @@ impl Client {
     /// # Errors
     /// Every kind of [`Error`] but [`Error::Address`].
     pub fn get(&self, path: &str) -> Result<Value, Error> {
-        self.document("GET", path, self.without_body(self.agent.get(self.url(path))))
+        self.document("GET", path, || self.without_body(self.agent.get(self.url(path))))
+    }
+
+    /// Gets the document at `path` and waits up to `wait` longer than a call usually may.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_and_wait(&self, path: &str, wait: Duration) -> Result<Value, Error> {
+        let request =
+            || self.agent.get(self.url(path)).config().timeout_global(Some(wait + WAIT_MARGIN)).build();
+        self.document("GET", path, || self.without_body(request()))
+    }
+
+    /// Gets the document at `path` within `budget`, and gives up on everything else.
+    pub fn get_within(&self, path: &str, budget: Duration) -> Option<Value> {
+        let request = self.agent.get(self.url(path)).config();
+        let request = request.timeout_connect(Some(budget)).timeout_global(Some(budget)).build();
+        self.document("GET", path, || self.without_body(request)).ok()
     }
 
     /// Deletes what is at `path` and gives its last document.
@@ -151,7 +178,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn delete(&self, path: &str) -> Result<Value, Error> {
-        self.document("DELETE", path, self.without_body(self.agent.delete(self.url(path))))
+        self.document("DELETE", path, || self.without_body(self.agent.delete(self.url(path))))
     }
 
     /// Posts a document to `path`.
@@ -159,7 +186,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn post(&self, path: &str, document: &Value) -> Result<Value, Error> {
-        self.document("POST", path, self.send_json(self.agent.post(self.url(path)), document))
+        self.document("POST", path, || self.send_json(self.agent.post(self.url(path)), document))
     }
 
     /// Posts a document to `path` and waits up to `wait` longer than a call usually may.
@@ -169,7 +196,7 @@ impl Client {
     pub fn post_and_wait(&self, path: &str, document: &Value, wait: Duration) -> Result<Value, Error> {
         let request =
             self.agent.post(self.url(path)).config().timeout_global(Some(wait + WAIT_MARGIN)).build();
-        self.document("POST", path, self.send_json(request, document))
+        self.document("POST", path, || self.send_json(request, document))
     }
 
     /// Puts a document to `path` and waits up to `wait` longer than a call usually may.
@@ -179,7 +206,7 @@ impl Client {
     pub fn put_and_wait(&self, path: &str, document: &Value, wait: Duration) -> Result<Value, Error> {
         let request =
             self.agent.put(self.url(path)).config().timeout_global(Some(wait + WAIT_MARGIN)).build();
-        self.document("PUT", path, self.send_json(request, document))
+        self.document("PUT", path, || self.send_json(request, document))
     }
 
     /// Puts bytes of a media type to `path`; may take longer than other calls, up to five minutes.
@@ -189,7 +216,7 @@ impl Client {
     pub fn put(&self, path: &str, media_type: &str, bytes: &[u8]) -> Result<Value, Error> {
         let request = self.agent.put(self.url(path)).config().timeout_global(Some(UPLOAD_TIMEOUT)).build();
         let request = request.content_type(media_type);
-        self.document("PUT", path, request.send(bytes).map_err(|error| self.broken(error)))
+        self.document("PUT", path, || request.send(bytes).map_err(|error| self.broken(error)))
     }
 
     /// Posts raw content to `path` with extra headers, waits up to `wait`, and gives the raw content of the answer.
@@ -208,7 +235,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let mut response = request.send(content).map_err(|error| self.broken(error))?;
+        let begun = Instant::now();
+        let response = request.send(content).map_err(|error| self.broken(error));
+        self.tell("POST", path, begun, &response);
+        let mut response = response?;
         let body = self.body(&mut response)?;
         let header = |name: &str| {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -220,6 +250,29 @@ impl Client {
             conversation: header("caxton-conversation-id"),
             sender: header("caxton-sender"),
         })
+    }
+
+    /// Posts a document to `path` and gives the answer as a stream of server-sent events, for at most `wait`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post_for_events(
+        &self,
+        path: &str,
+        document: &Value,
+        wait: Duration,
+    ) -> Result<impl Read + use<>, Error> {
+        let request =
+            self.agent.post(self.url(path)).config().timeout_global(Some(wait + WAIT_MARGIN)).build();
+        let begun = Instant::now();
+        let response = self.send_json(request.header("accept", "text/event-stream"), document);
+        self.tell("POST", path, begun, &response);
+        let mut response = response?;
+        if response.status().is_success() {
+            return Ok(response.into_body().into_reader());
+        }
+        // A status that is no success always is an error.
+        Err(self.body(&mut response).err().unwrap_or(Error::Timeout { server: self.server.clone() }))
     }
 
     fn url(&self, path: &str) -> String {
@@ -245,14 +298,34 @@ impl Client {
         &self,
         method: &str,
         path: &str,
-        response: Result<Response<Body>, Error>,
+        call: impl FnOnce() -> Result<Response<Body>, Error>,
     ) -> Result<Value, Error> {
+        let begun = Instant::now();
+        let response = call();
+        self.tell(method, path, begun, &response);
         let body = self.body(&mut response?)?;
         serde_json::from_slice(&body).map_err(|error| Error::Contract {
             server: self.server.clone(),
             call: format!("{method} {path}"),
             why: error.to_string(),
         })
+    }
+
+    fn tell(&self, method: &str, path: &str, begun: Instant, response: &Result<Response<Body>, Error>) {
+        if !self.verbose {
+            return;
+        }
+        let outcome = match response {
+            Ok(response) => response.status().as_u16().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let millis = begun.elapsed().as_millis();
+        // Nothing can be done about a closed stderr.
+        drop(writeln!(
+            std::io::stderr(),
+            "{}",
+            safe(&format!("{method} {}{path}: {outcome}, {millis} ms", self.server))
+        ));
     }
 
     fn body(&self, response: &mut Response<Body>) -> Result<Vec<u8>, Error> {

@@ -57,6 +57,13 @@ pub(crate) fn set(message: &mut Map<String, Value>, content: Vec<u8>) {
     message.insert(key.to_owned(), Value::String(text));
 }
 
+/// The content of an ACL message in JSON.
+pub(crate) fn of(message: &Value) -> Vec<u8> {
+    let text = |key: &str| message.get(key).and_then(Value::as_str);
+    let decoded = text("content-base64").and_then(|text| STANDARD.decode(text).ok());
+    decoded.or_else(|| text("content").map(|text| text.as_bytes().to_vec())).unwrap_or_default()
+}
+
 /// One parameter of the user, `X-NAME=VALUE`, for clap.
 ///
 /// # Errors

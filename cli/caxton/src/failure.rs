@@ -15,7 +15,7 @@ use crate::{client, problem::Problem, text::safe};
 /// How much of an agent's answer an error repeats.
 const CONTENT_CHARS_MAX: usize = 200;
 
-/// The exit codes other than 0. 9 is kept for a test that failed; 130 is what a shell reports after SIGINT.
+/// The exit codes other than 0; 130 is what a shell reports after SIGINT.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -35,6 +35,8 @@ pub enum Exit {
     Denied = 7,
     /// Not in time.
     Timeout = 8,
+    /// A test failed, or a critical finding.
+    Failed = 9,
     /// Versions that do not fit.
     Incompatible = 10,
 }
@@ -80,6 +82,17 @@ impl Failure {
     pub fn coded(mut self, code: &str) -> Self {
         if let Self::Report(report) = &mut self {
             code.clone_into(&mut report.code);
+        }
+        self
+    }
+
+    /// The same with other words for what was done: "cannot read the results of job `7`".
+    #[must_use]
+    pub fn during(mut self, doing: &str) -> Self {
+        if let Self::Report(report) = &mut self
+            && report.what == "cannot ask the server"
+        {
+            report.what = format!("cannot {doing}");
         }
         self
     }
@@ -141,6 +154,13 @@ impl Failure {
             Self::Report(report) => report.exit as u8,
             Self::StdoutClosed => 0,
         }
+    }
+}
+
+/// A failed call where nothing better is known of what was done.
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        Self::of("ask the server", error)
     }
 }
 

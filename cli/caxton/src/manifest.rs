@@ -2,17 +2,22 @@
 //!
 //! ```toml
 //! name = "bidder-js"
+//! version = "0.1.0"
 //! component = "bidder.wasm"        # relative to this file
 //! capabilities = ["count-words"]
 //! groups = ["bidders"]
 //! grants = []
+//! restart = "on-failure"           # or "never"
+//! delivery = "volatile"            # or "acked", "durable"
 //! [config]
 //! price-per-byte = 3
 //! [limits]
 //! turn_ms_max = 1000
+//! [build]
+//! lang = "js"                      # or "rust", "python"
 //! ```
 //!
-//! Unknown keys are refused with the nearest known one. What the values mean and which are allowed is the server's.
+//! Keys that are left out come from the component's package where it has one. Unknown keys are refused with the nearest known one. What the values mean and which are allowed is the server's.
 
 use std::{
     collections::BTreeMap,
@@ -20,53 +25,109 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use toml::{Spanned, de::DeTable};
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    author::Language,
+    failure::{Exit, Failure},
+};
 
 /// The keys of a manifest.
-const KEYS: [&str; 7] = ["name", "component", "capabilities", "groups", "grants", "config", "limits"];
+const KEYS: [&str; 11] = [
+    "name",
+    "version",
+    "component",
+    "capabilities",
+    "groups",
+    "grants",
+    "restart",
+    "delivery",
+    "config",
+    "limits",
+    "build",
+];
 /// The keys of its table of limits.
 const LIMIT_KEYS: [&str; 5] =
     ["memory_bytes_max", "turn_ms_max", "mailbox_messages_max", "restarts_max", "recycle_memory_bytes"];
+/// The keys of its table for `caxton build`.
+const BUILD_KEYS: [&str; 2] = ["lang", "command"];
 /// A name less like the unknown key than this is not proposed.
 const LIKENESS_MIN: f64 = 0.6;
 
-/// What is needed to deploy one agent.
-#[derive(Clone, Debug, PartialEq)]
+/// What is needed to build, pack and deploy one agent. What is `None` was not said.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
     /// The agent's name.
     pub name: String,
+    /// The agent's own version, for people.
+    pub version: Option<String>,
     /// The component's file.
     pub component: PathBuf,
     /// What it can do, for callers that look for a capability.
-    pub capabilities: Vec<String>,
+    pub capabilities: Option<Vec<String>>,
     /// The groups that it belongs to.
-    pub groups: Vec<String>,
+    pub groups: Option<Vec<String>>,
     /// What it may import beyond the agent's world.
-    pub grants: Vec<String>,
+    pub grants: Option<Vec<String>>,
+    /// What a trap of it leads to.
+    pub restart: Option<Restart>,
+    /// The delivery class that it is meant to be spoken to with: for people and tools, packed as `class`.
+    pub delivery: Option<Delivery>,
     /// What its init gets.
-    pub config: Value,
+    pub config: Option<Value>,
     /// Its limits, by the keys of the contract; empty for the server's own.
     pub limits: Map<String, Value>,
+    /// How its component is built.
+    pub build: Option<Build>,
+}
+
+/// What a trap of an agent leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// It has failed.
+    Never,
+    /// A new instance.
+    OnFailure,
+}
+
+/// A delivery class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// In memory.
+    Volatile,
+    /// In memory, tried again while the receiver is full.
+    Acked,
+    /// On disk before it is accepted.
+    Durable,
+}
+
+/// How a component is built from the folder of its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Build {
+    /// The language, whose toolchain is used.
+    pub lang: Language,
+    /// A shell command instead of the toolchain; it writes the component to the path in `CAXTON_OUT`.
+    pub command: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct File {
     name: String,
+    version: Option<String>,
     component: PathBuf,
-    #[serde(default)]
-    capabilities: Vec<String>,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    grants: Vec<String>,
-    #[serde(default)]
-    config: toml::Table,
+    capabilities: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
+    grants: Option<Vec<String>>,
+    restart: Option<Restart>,
+    delivery: Option<Delivery>,
+    config: Option<toml::Table>,
     #[serde(default)]
     limits: BTreeMap<String, u64>,
+    build: Option<Build>,
 }
 
 impl Manifest {
@@ -87,52 +148,68 @@ impl Manifest {
     fn parse(text: &str, folder: &Path) -> Result<Self, Fault> {
         let keys = DeTable::parse(text).map_err(|error| Fault::syntax(&error))?;
         refuse_unknown(keys.get_ref(), &KEYS)?;
-        if let Some(limits) = keys.get_ref().get("limits").and_then(|limits| limits.get_ref().as_table()) {
-            refuse_unknown(limits, &LIMIT_KEYS)?;
+        for (table, known) in [("limits", &LIMIT_KEYS[..]), ("build", &BUILD_KEYS)] {
+            if let Some(table) = keys.get_ref().get(table).and_then(|value| value.get_ref().as_table()) {
+                refuse_unknown(table, known)?;
+            }
         }
         let file: File = toml::from_str(text).map_err(|error| Fault::value(&error))?;
         let limits = file.limits.into_iter().map(|(key, limit)| (key.replace('_', "-"), Value::from(limit)));
         Ok(Self {
             name: file.name,
+            version: file.version,
             component: folder.join(file.component),
             capabilities: file.capabilities,
             groups: file.groups,
             grants: file.grants,
-            config: json(toml::Value::Table(file.config)),
+            restart: file.restart,
+            delivery: file.delivery,
+            config: file.config.map(|config| as_json(toml::Value::Table(config))),
             limits: limits.collect(),
+            build: file.build,
         })
     }
 
-    /// The document for the server, with the component's digest.
+    /// The document for the server, with the component's digest. What the manifest left out is left out here too.
     pub fn document(&self, digest: &str) -> Value {
-        let mut document = serde_json::json!({
-            "name": self.name,
-            "component": digest,
-            "capabilities": self.capabilities,
-            "groups": self.groups,
-            "config": self.config,
-            "grants": self.grants,
-        });
-        if !self.limits.is_empty()
-            && let Some(keys) = document.as_object_mut()
-        {
-            keys.insert("limits".to_owned(), Value::Object(self.limits.clone()));
-        }
-        document
+        let mut document = self.shared();
+        document.insert("component".to_owned(), Value::from(digest));
+        Value::Object(document)
+    }
+
+    /// The document that is packed into the component.
+    pub fn package(&self) -> Value {
+        let mut package = self.shared();
+        package.extend(self.version.as_ref().map(|version| ("version".to_owned(), json!(version))));
+        package.extend(self.delivery.map(|delivery| ("class".to_owned(), json!(delivery))));
+        Value::Object(package)
+    }
+
+    fn shared(&self) -> Map<String, Value> {
+        let said = [
+            ("name", Some(json!(self.name))),
+            ("capabilities", self.capabilities.as_ref().map(|words| json!(words))),
+            ("groups", self.groups.as_ref().map(|words| json!(words))),
+            ("grants", self.grants.as_ref().map(|words| json!(words))),
+            ("restart", self.restart.map(|restart| json!(restart))),
+            ("config", self.config.clone()),
+            ("limits", Some(&self.limits).filter(|limits| !limits.is_empty()).map(|limits| json!(limits))),
+        ];
+        said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
 
 /// The same value in JSON; dates become their text.
-fn json(value: toml::Value) -> Value {
+fn as_json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => Value::from(number),
         toml::Value::Float(number) => Value::from(number),
         toml::Value::Boolean(truth) => Value::Bool(truth),
         toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(json).collect()),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(as_json).collect()),
         toml::Value::Table(keys) => {
-            Value::Object(keys.into_iter().map(|(key, value)| (key, json(value))).collect())
+            Value::Object(keys.into_iter().map(|(key, value)| (key, as_json(value))).collect())
         }
     }
 }
@@ -211,8 +288,25 @@ mod tests {
         assert_eq!(manifest.component, Path::new("agents/a.wasm"));
         assert_eq!(
             manifest.document("sha256:00"),
-            serde_json::json!({"name": "a", "component": "sha256:00", "capabilities": [], "groups": ["g"],
-                "config": {"since": "2026-11-20", "price": 1.5}, "grants": [], "limits": {"turn-ms-max": 5}})
+            serde_json::json!({"name": "a", "component": "sha256:00", "groups": ["g"],
+                "config": {"since": "2026-11-20", "price": 1.5}, "limits": {"turn-ms-max": 5}})
+        );
+    }
+
+    #[test]
+    fn what_is_said_is_packed_and_what_is_not_is_left_out() {
+        let manifest = parse(
+            "name = \"a\"\nversion = \"0.2.0\"\ncomponent = \"a.wasm\"\ncapabilities = []\nrestart = \"never\"\n\
+             delivery = \"acked\"\n[build]\nlang = \"python\"\n",
+        )
+        .unwrap();
+        assert_eq!(
+            manifest.package(),
+            json!({"name": "a", "version": "0.2.0", "capabilities": [], "restart": "never", "class": "acked"})
+        );
+        assert_eq!(manifest.build, Some(Build { lang: Language::Python, command: None }));
+        assert!(
+            parse("name = \"a\"\ncomponent = \"a\"\nrestart = \"always\"").unwrap_err().contains(":3:11")
         );
     }
 
@@ -231,7 +325,7 @@ mod tests {
         insta::assert_snapshot!(parse("zzz = 1\n").unwrap_err(), @"
         error: the manifest a.toml:1:1 is not valid [CX0424]
           why: unknown key `zzz`
-          fix: use one of name, component, capabilities, groups, grants, config, limits, or remove the key
+          fix: use one of name, version, component, capabilities, groups, grants, restart, delivery, config, limits, build, or remove the key
         ");
     }
 

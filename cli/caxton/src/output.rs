@@ -58,15 +58,15 @@ pub struct Output {
 }
 
 impl Output {
-    /// The output that the global options ask for. Sets the process' choice of colour.
-    pub fn of(global: &Global) -> Self {
+    /// The output that the global options ask for, in this form. Sets the process' choice of colour.
+    pub fn of(global: &Global, format: Format) -> Self {
         match global.color {
             Colour::Auto => ColorChoice::Auto,
             Colour::Always => ColorChoice::Always,
             Colour::Never => ColorChoice::Never,
         }
         .write_global();
-        Self { format: global.output, quiet: global.quiet }
+        Self { format, quiet: global.quiet }
     }
 
     /// True when documents are wanted, and errors as documents too.
@@ -87,6 +87,13 @@ impl Output {
         if stdout.is_terminal() && !bytes.ends_with(b"\n") {
             stdout.write_all(b"\n")?;
         }
+        Ok(stdout.flush()?)
+    }
+
+    /// Writes bytes to stdout as they are, and at once; others follow.
+    pub fn part(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
         Ok(stdout.flush()?)
     }
 

@@ -1,6 +1,6 @@
 //! Reads the command line; a wrong one is told as text, or as JSON where the line itself asks for that.
 
-use std::{ffi::OsString, io::Write as _, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, os::unix::process::CommandExt as _, process::ExitCode};
 
 use clap::{Parser as _, error::ErrorKind};
 use serde_json::json;
@@ -14,6 +14,9 @@ use crate::{
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, ExitCode> {
     let words: Vec<OsString> = words.into_iter().collect();
     Arguments::try_parse_from(&words).map_err(|error| {
+        if error.kind() == ErrorKind::InvalidSubcommand {
+            become_external(&words);
+        }
         let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
         if asked || !wants_json(&words) {
             // Nothing can be done about a closed stream.
@@ -26,6 +29,16 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Argumen
         }
         ExitCode::from(if asked { 0 } else { Exit::Usage as u8 })
     })
+}
+
+/// Becomes `caxton-NAME` where the first word is a NAME that is no command and such a program is on PATH.
+fn become_external(words: &[OsString]) {
+    let [_, name, arguments @ ..] = words else { return };
+    let plain =
+        |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let Some(name) = name.to_str().filter(|name| !name.starts_with('-')).filter(plain) else { return };
+    // It returns only when there is no such program; the fault of the command line is told then.
+    drop(std::process::Command::new(format!("caxton-{name}")).args(arguments).exec());
 }
 
 /// True when `-o json` or `-o jsonl` stands among the words, in any of the forms that an option can have.

@@ -1,4 +1,4 @@
-//! Agents and endpoints come and go: deploy and remove, claim and release, and their views.
+//! Agents come and go: deploy and remove, and their views. Names of endpoints are in [`attaching`](crate::attaching).
 
 use std::sync::Arc;
 
@@ -10,11 +10,8 @@ use crate::{
     cell::{Cell, Run},
     error::Refusal,
     flow::{Flow, Place},
-    forwarding::Target,
     lineage::Lineage,
     names,
-    outlet::Outlet,
-    port::EndpointRef,
     registry::{AgentSpec, AgentView, Registry},
     revision::Blueprint,
     schedule::placed,
@@ -130,81 +127,6 @@ impl Bus {
     pub fn agent(&self, name: &str) -> Option<AgentView> {
         self.lineage(name).ok()?.view(&self.judge(Time::ZERO))
     }
-
-    /// Claims a name for an endpoint; `owner` is the host's number for the plugin. Messages that wait for the name go
-    /// to it.
-    ///
-    /// # Errors
-    /// [`Code::NAME_INVALID`], [`Code::NAMES_EXHAUSTED`], or [`Code::AGENT_EXISTS`] when the name is taken.
-    pub fn claim(&self, name: &str, owner: u32, endpoint: EndpointRef, now: Time) -> Result<u32, Refusal> {
-        let (full, address) = self.take_name(name)?;
-        let limits = Arc::clone(&self.limits);
-        let outlet = Arc::new(Outlet::new(owner, endpoint, limits));
-        let mut registry = write(&self.lookup.registry);
-        if registry.agents.contains_key(&address) || registry.outlets.contains_key(&address) {
-            let detail = format!("the name `{full}` is taken: claim another");
-            return Err(Refusal::new(Code::AGENT_EXISTS, detail));
-        }
-        let mut flow = Flow::new(self, self.run_queue.workers(), now);
-        registry.outlets.insert(address, Arc::clone(&outlet));
-        let begun = flow.begin_switch(address, Some(Target::Outlet(outlet)));
-        drop(registry);
-        write(&self.lookup.names).hold(address);
-        flow.finish_switch(begun);
-        flow.settle();
-        Ok(address)
-    }
-
-    /// Gives a claimed address back; messages that wait for its endpoint become dead letters. Does nothing for an
-    /// address that is not claimed.
-    pub fn release(&self, address: u32, now: Time) {
-        let mut flow = Flow::new(self, self.run_queue.workers(), now);
-        let moves = self.ledger.open();
-        let mut registry = write(&self.lookup.registry);
-        let Some(outlet) = registry.outlets.remove(&address) else { return };
-        let messages = lock(&outlet.desk).mailbox.close(Code::AGENT_STOPPED);
-        moves.pick_up(&messages);
-        let begun = flow.begin_switch(address, None);
-        drop(registry);
-        drop(moves);
-        write(&self.lookup.names).let_go(address);
-        flow.finish_switch(begun);
-        let dead = |message| placed(message, Place::Dead(Code::AGENT_STOPPED));
-        flow.later(messages.into_iter().map(dead).collect());
-        flow.settle();
-    }
-
-    /// Hands a claimed address to another endpoint of the same owner. What waits goes to it in order, after the call that
-    /// is under way, unless that hangs. False when the address is not claimed.
-    pub fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay, now: Time) -> bool {
-        let outlet = read(&self.lookup.registry).outlets.get(&address).cloned();
-        let Some(outlet) = outlet else { return false };
-        outlet.transfer(endpoint);
-        if under_way == UnderWay::Abandoned {
-            let mut flow = Flow::new(self, self.run_queue.workers(), now);
-            let mut desk = lock(&outlet.desk);
-            desk.abandoned += 1;
-            desk.draining = true;
-            drop(desk);
-            flow.empty(&outlet);
-            flow.settle();
-        }
-        true
-    }
-
-    /// Who claimed an address; `None` for agents and unclaimed names.
-    pub fn owner_of(&self, address: u32) -> Option<u32> {
-        read(&self.lookup.registry).outlets.get(&address).map(|outlet| outlet.owner)
-    }
-}
-
-/// What becomes of a call of the endpoint that an address is taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnderWay {
-    /// It ends, then the next endpoint is called.
-    Ends,
-    /// It hangs; the next endpoint is called at once.
-    Abandoned,
 }
 
 /// A version of an agent that is being removed.

@@ -210,11 +210,13 @@ impl Bus {
         let mut flow = Flow::new(self, self.run_queue.workers(), now);
         if present {
             let registry = read(&self.lookup.registry);
-            lock(&self.changes).restart(registry.in_order().iter().filter_map(|lineage| {
+            let agents = registry.in_order();
+            let agents = agents.iter().filter_map(|lineage| {
                 let cell = lineage.serving()?;
                 let present = lock(&cell.desk).life.takes_messages();
                 present.then(|| lineage.entry(&cell, true))
-            }));
+            });
+            lock(&self.changes).restart(agents.chain(registry.attached()));
             drop(registry);
             flow.ask_again();
         }

@@ -205,6 +205,11 @@ impl ConversationLog {
 }
 
 impl Conversation {
+    /// Grows with everything that happens in it.
+    pub fn version(&self) -> u64 {
+        self.folded
+    }
+
     fn without_entries(&self) -> Self {
         Self {
             id: self.id,

@@ -63,7 +63,9 @@ impl Lookup {
 
     fn with_label(&self, name: &str) -> Vec<u32> {
         let Some((scheme, label)) = name.split_once(':') else { return Vec::new() };
-        let lineages = read(&self.registry).in_order();
+        let registry = read(&self.registry);
+        let (lineages, attached) = (registry.in_order(), registry.attached());
+        drop(registry);
         let takes = lineages.iter().filter_map(|lineage| lineage.serving()).filter(|cell| {
             let labels = match scheme {
                 "capability" => &cell.spec.capabilities,
@@ -72,7 +74,15 @@ impl Lookup {
             };
             labels.iter().any(|have| have == label) && lock(&cell.desk).life.takes_messages()
         });
-        takes.map(|cell| cell.address).collect()
+        let attached = attached.iter().filter(|entry| {
+            let labels = match scheme {
+                "capability" => &entry.capabilities,
+                "group" => &entry.groups,
+                _ => return false,
+            };
+            labels.iter().any(|have| have == label)
+        });
+        takes.map(|cell| cell.address).chain(attached.map(|entry| entry.address)).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod act;
 mod activation;
 pub mod agent;
 mod agents;
+mod attaching;
 mod bus;
 mod cell;
 mod closing;
@@ -66,7 +67,7 @@ mod wording;
 
 pub use accounting::{Accounting, ClassBooks};
 pub use activation::{Activation, Finished};
-pub use agents::UnderWay;
+pub use attaching::UnderWay;
 pub use bus::{Bus, Options};
 pub use conversation::{Conversation, ConversationLog, Entry, EntryKind, Fate};
 pub use dead_letter::DeadLetter;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use caxton_abi::port::AgentEntry;
+
 use crate::sync::{Mutex, RwLock};
 use crate::{
     limits::Limits,
@@ -42,6 +44,8 @@ impl Outlet {
 #[derive(Default)]
 pub(crate) struct OutletDesk {
     pub(crate) mailbox: Mailbox,
+    /// What the router sees, when the address is that of an agent outside of the server.
+    pub(crate) entry: Option<AgentEntry>,
     pub(crate) draining: bool,
     /// Counts up when an endpoint hung in a call, so that the flow which waits for it does not come back to the queue.
     pub(crate) abandoned: u64,

@@ -174,6 +174,11 @@ impl Registry {
         lineages
     }
 
+    /// Agents outside of the server, in order of their addresses.
+    pub(crate) fn attached(&self) -> Vec<AgentEntry> {
+        self.outlets.values().filter_map(|outlet| lock(&outlet.desk).entry.clone()).collect()
+    }
+
     /// Messages that lie with agents and in outlets.
     pub(crate) fn lying(&self) -> Tally {
         let agents: Tally = self.agents.values().map(|lineage| lineage.lying()).sum();

@@ -51,6 +51,7 @@ pub(crate) fn passes(code: Code) -> bool {
             | Code::AGENT_STOPPED
             | Code::AGENT_INIT_FAILED
             | Code::AGENT_FAILED
+            | Code::ATTACHMENT_LOST
             | Code::PLUGIN_UNAVAILABLE
     )
 }

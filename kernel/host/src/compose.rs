@@ -22,7 +22,7 @@ use crate::{
     admin::{Admin, PluginDocument, PluginView, Readiness},
     clock::Clock,
     config::{Fault, Loaded, Plugin, plugins},
-    plugin::{self, Deadlines, Inspection, Instance, Library, Options, Services, State},
+    plugin::{self, Deadlines, Failure, Inspection, Instance, Library, Options, Services, State},
     pump::Pump,
     store::{Port, Storage},
 };
@@ -169,7 +169,20 @@ impl PluginView for Slot {
             digest: inspection.map(|inspection| format!("sha256:{}", inspection.sha256)),
             abi: inspection.map(|inspection| format!("{}.{}", inspection.abi_major, inspection.abi_minor)),
             provides: inspection.map(|inspection| inspection.manifest.provides.clone()).unwrap_or_default(),
+            verbs: inspection.map(|inspection| inspection.manifest.verbs.clone()).unwrap_or_default(),
         }
+    }
+
+    fn serves(&self, family: &str) -> Option<Result<Arc<Instance>, Failure>> {
+        let place = self.place();
+        let verbs = &place.inspection.as_ref()?.manifest.verbs;
+        verbs.iter().any(|verb| verb == family).then(|| {
+            place.instance.clone().ok_or_else(|| {
+                let why = place.failure.as_ref().map_or("is not running", |(_, reason)| reason);
+                let text = format!("plugin `{}`, which offers `{family}`: {why}", self.name);
+                Failure::new(Code::PLUGIN_UNAVAILABLE, text)
+            })
+        })
     }
 }
 
@@ -233,7 +246,9 @@ pub async fn compose(loaded: &Loaded, sockets: &Sockets, started: &Started) -> R
         missing.is_empty()
     });
     let inspected = ready.iter().map(|(_, plugin, library)| (*plugin, library.inspection()));
-    refused.extend(plugins::several_stores(loaded, inspected));
+    let inspected: Vec<_> = inspected.collect();
+    refused.extend(plugins::several_stores(loaded, inspected.iter().copied()));
+    refused.extend(plugins::families(loaded, &inspected));
     if !refused.is_empty() {
         return Err(refused);
     }

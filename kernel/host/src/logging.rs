@@ -1,11 +1,25 @@
 //! Log lines on standard error, for people or as JSON; lines of plugins and agents arrive with their own target.
 
-use std::{io::IsTerminal, sync::OnceLock};
+use std::{
+    io::IsTerminal,
+    sync::{Arc, OnceLock},
+};
 
-use tracing::Level;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt,
+    layer::{Context, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
-use crate::config::{LogFormat, Server};
+use crate::{
+    clock::Clock,
+    config::{LogFormat, Server},
+    news::{News, logs::Source},
+};
 
 /// Exchanges the filter of the process.
 type Exchange = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
@@ -34,16 +48,85 @@ pub fn start(server: &Server) -> Result<(), String> {
             let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
             let handle = builder.reload_handle();
             keep(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
-            let _already_started = builder.try_init();
+            let _already_started = builder.finish().with(Lines).try_init();
         }
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
             keep(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
-            let _already_started = builder.try_init();
+            let _already_started = builder.finish().with(Lines).try_init();
         }
     }
     Ok(())
+}
+
+/// Where the server's own lines are kept to be followed.
+static LINES: OnceLock<(Arc<News>, Clock)> = OnceLock::new();
+
+/// The target of lines of plugins and agents, which are kept where they come from.
+const FOREIGN: &str = "plugin";
+
+/// Keeps the server's own lines from now on; the first call counts.
+pub fn keep_lines(news: Arc<News>, clock: Clock) {
+    let _first_counts = LINES.set((news, clock));
+}
+
+/// Hands the server's own lines on.
+struct Lines;
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let Some((news, clock)) = LINES.get() else { return };
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        if target == FOREIGN {
+            return;
+        }
+        let mut told = Told::default();
+        event.record(&mut told);
+        told.fields.insert("target".to_owned(), target.into());
+        let fields = serde_json::Value::Object(told.fields).to_string();
+        news.log(clock.now(), number(level), Source::Server, &told.message, &fields);
+    }
+}
+
+fn number(level: Level) -> u8 {
+    match level {
+        Level::TRACE => 1,
+        Level::DEBUG => 2,
+        Level::INFO => 3,
+        Level::WARN => 4,
+        _ => 5,
+    }
+}
+
+/// A line's text and fields.
+#[derive(Default)]
+struct Told {
+    message: String,
+    fields: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Visit for Told {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let text = format!("{value:?}");
+        if field.name() == "message" {
+            self.message = text;
+        } else {
+            self.fields.insert(field.name().to_owned(), text.into());
+        }
+    }
 }
 
 fn keep(exchange: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static) {

@@ -4,6 +4,7 @@
 //! delays the others but not the log: what waits for exporters is bounded, and what does not fit is dropped and counted.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,10 +13,11 @@ use std::{
     time::Duration,
 };
 
-use caxton_abi::{EventName, Signal};
+use caxton_abi::{EventName, Signal, Uid};
 use caxton_core::{Bus, ConversationLog};
+use tokio::sync::watch;
 
-use crate::{clock::Clock, plugin::ports::ExporterPort};
+use crate::{clock::Clock, news::News, plugin::ports::ExporterPort};
 
 /// How often the rings are drained: quick enough for a person who watches, rare enough to make batches.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -30,6 +32,9 @@ pub struct Pump {
     turn: Mutex<()>,
     dropped: AtomicU64,
     sampled_out: AtomicU64,
+    news: Arc<News>,
+    /// Conversations that somebody waits for.
+    watched: Mutex<HashMap<Uid, watch::Sender<()>>>,
     stop: AtomicBool,
 }
 
@@ -53,6 +58,8 @@ impl Pump {
             turn: Mutex::default(),
             dropped: AtomicU64::new(0),
             sampled_out: AtomicU64::new(0),
+            news: Arc::default(),
+            watched: Mutex::default(),
             stop: AtomicBool::new(false),
         })
     }
@@ -109,6 +116,7 @@ impl Pump {
         self.bus.drain_signals(self.clock.now(), batch);
         log.fold(batch);
         batch.iter().for_each(|signal| self.note(signal));
+        self.wake(batch);
         if !exports {
             batch.clear();
             return;
@@ -137,6 +145,30 @@ impl Pump {
     pub fn conversations<R>(&self, read: impl FnOnce(&ConversationLog) -> R) -> R {
         self.fold();
         read(&self.state().log)
+    }
+
+    /// Events and log lines.
+    pub fn news(&self) -> &Arc<News> {
+        &self.news
+    }
+
+    /// Tells when something happens in a conversation from now on.
+    pub fn watch(&self, conversation: Uid) -> watch::Receiver<()> {
+        let mut watched = self.watched();
+        watched.retain(|_, told| told.receiver_count() > 0);
+        watched.entry(conversation).or_default().subscribe()
+    }
+
+    fn wake(&self, batch: &[Signal]) {
+        let watched = self.watched();
+        if watched.is_empty() {
+            return;
+        }
+        for signal in batch {
+            if let Some(told) = watched.get(&signal.conversation) {
+                told.send_replace(());
+            }
+        }
     }
 
     /// Signals that were dropped since the start, by full rings or because exporters were too slow.
@@ -180,6 +212,7 @@ impl Pump {
 
     /// What belongs into the server's own log or counters.
     fn note(&self, signal: &Signal) {
+        self.news.note(&self.bus, signal);
         match signal.name {
             EventName::SIGNALS_DROPPED => {
                 self.dropped.fetch_add(signal.value, Ordering::Relaxed);
@@ -199,6 +232,10 @@ impl Pump {
 
     fn exporters(&self) -> MutexGuard<'_, Vec<Arc<ExporterPort>>> {
         self.exporters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<Uid, watch::Sender<()>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {

@@ -1,7 +1,7 @@
 //! One server's life: made from a configuration, composed, running until it is told to stop, drained.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, OnceLock},
     thread,
     time::Duration,
@@ -9,17 +9,19 @@ use std::{
 
 use caxton_abi::{Code, class};
 use caxton_core::{Accounting, Bus, Limits};
-use caxton_runtime::{CompilerMode, Runtime, RuntimeOptions};
+use caxton_runtime::{Runtime, RuntimeOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    admin::{Admin, Components, Readiness, UPLOADS_MAX},
+    admin::{Admin, Components, Readiness, UPLOADS_MAX, WAITING_MAX},
     clock::Clock,
     compose::{self, Slot, Sockets, Started},
     config::{self, Fault, Loaded},
     fleet::Fleet,
+    logging,
     pump::Pump,
-    services::Server,
+    sandbox,
+    services::{self, Server},
     store::Storage,
     workers::Workers,
 };
@@ -130,6 +132,7 @@ async fn serve(loaded: &Loaded) -> Result<(), StartError> {
     }
     let _only_once = parts.admin.fleet.set(Arc::clone(&fleet));
     parts.readiness.composed();
+    services::tell_state(&parts.bus, parts.clock, "ready".to_owned());
     tracing::info!(platform = %loaded.config.server.platform, plugins, "ready");
     loop {
         tokio::select! {
@@ -205,6 +208,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
         workers,
         components: Components::default(),
         uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
+        waiters: Arc::new(tokio::sync::Semaphore::new(WAITING_MAX)),
         readiness: Arc::clone(&readiness),
         storage: Arc::clone(&storage),
         fleet: OnceLock::new(),
@@ -213,6 +217,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
         init_ms_max: options.init_ms_max,
     });
     services.open(Arc::clone(&admin));
+    logging::keep_lines(Arc::clone(pump.news()), clock);
     let signals = pump.start().map_err(failed_thread)?;
     let workers = Workers::start(&bus, clock, workers).map_err(failed_thread)?;
     services.lend_to(Arc::clone(&workers));
@@ -220,7 +225,7 @@ fn assemble(loaded: &Loaded) -> Result<Parts, StartError> {
 }
 
 /// The kernel's bounds: its defaults with what the configuration says.
-fn limits(set: &config::Limits) -> Limits {
+pub(crate) fn limits(set: &config::Limits) -> Limits {
     let base = Limits::default();
     Limits {
         agents_max: set.agents_max.unwrap_or(AGENTS_DEFAULT),
@@ -253,11 +258,9 @@ fn limits(set: &config::Limits) -> Limits {
     }
 }
 
-fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> RuntimeOptions {
-    // The program that runs, also when its file was replaced since.
-    let running = PathBuf::from("/proc/self/exe");
-    let program = if running.exists() { running } else { std::env::current_exe().unwrap_or(running) };
-    let compiler = CompilerMode::Child { program, args: vec!["compile".into()] };
+/// The sandbox's options, with what the configuration says.
+pub(crate) fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> RuntimeOptions {
+    let compiler = sandbox::compiler();
     let base = RuntimeOptions::new(data_dir.join("components"), compiler);
     let small = |value: Option<u64>, default: u32| {
         value.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))
@@ -277,6 +280,7 @@ fn runtime_options(data_dir: &Path, set: &config::Limits, agents_max: usize) -> 
 /// Takes no new work and finishes what there is, until the deadline.
 async fn drain(parts: &Parts, fleet: &Fleet, slots: &[Arc<Slot>]) {
     tracing::info!("draining");
+    services::tell_state(&parts.bus, parts.clock, "draining".to_owned());
     parts.readiness.draining();
     for instance in slots.iter().rev().filter_map(|slot| slot.instance()) {
         if instance.ports().endpoint.is_some()

@@ -7,18 +7,31 @@ use std::{
 
 use caxton_abi::{
     Code, Envelope, EventName, Payload, Signal, Uid,
-    port::{Outcome, RouteUpdate},
+    port::{AgentEntry, Outcome, RouteUpdate},
 };
 use caxton_core::{Bus, UnderWay, port::EndpointRef, store::Answer};
 
 use crate::{
-    admin::Admin,
+    admin::{self, Admin},
     clock::Clock,
     logging,
+    news::logs::Source,
     plugin::{Failure, Services, State, host_table::Control},
     workers::Workers,
 };
 use tokio::sync::Notify;
+
+/// Tells what the server as a whole does: a state, and a reason after a blank.
+pub(crate) fn tell_state(bus: &Bus, clock: Clock, text: String) {
+    let signal = Signal {
+        time_ns: clock.now().nanos(),
+        name: EventName::SERVER_STATE,
+        level: 3,
+        text: text.into(),
+        ..Signal::default()
+    };
+    bus.emit(vec![signal]);
+}
 
 /// The target of the line with which the SDK tells of a panic.
 const PANIC_TARGET: &str = "caxton_plugin::panic";
@@ -98,6 +111,23 @@ impl Services for Server {
         self.bus.release(address, self.clock.now());
     }
 
+    fn attach(&self, plugin: &str, entry: AgentEntry, endpoint: EndpointRef) -> Result<u32, Failure> {
+        admin::labels(&entry)?;
+        admin::local_name(&self.bus, &entry.name)?;
+        let attached = self.bus.attach(entry, self.owner(plugin), endpoint, self.clock.now());
+        attached.map_err(|refusal| Failure::new(refusal.code, refusal.detail))
+    }
+
+    fn relabel(&self, address: u32, entry: AgentEntry) -> Result<(), Failure> {
+        admin::labels(&entry)?;
+        self.bus.relabel(address, entry, self.clock.now());
+        Ok(())
+    }
+
+    fn detach(&self, address: u32, code: Code) {
+        self.bus.detach(address, code, self.clock.now());
+    }
+
     fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay) {
         self.bus.transfer(address, endpoint, under_way, self.clock.now());
     }
@@ -147,6 +177,10 @@ impl Services for Server {
     fn log(&self, plugin: &str, level: u8, target: &str, line: &str, fields: &str) {
         let source = if target.is_empty() { plugin } else { target };
         logging::line(level, source, line, fields);
+        if let Some(admin) = self.admin.get() {
+            let from = Source::Plugin(plugin.to_owned());
+            admin.pump.news().log(self.clock.now(), level, from, line, fields);
+        }
         match target == PANIC_TARGET {
             true => {
                 self.record(EventName::PLUGIN_PANIC, Code::PLUGIN_PANICKED, level, format!("{plugin} {line}"))
@@ -162,9 +196,9 @@ impl Services for Server {
         };
         let verb = verb.to_owned();
         Box::pin(async move {
-            match admin.invoke(&verb, request.as_slice()).await {
-                Ok(document) => Ok(Payload::from(document)),
-                Err(refused) => Err(Failure::new(refused.code, refused.message)),
+            match admin.invoke(&verb, request).await {
+                Ok(document) => Ok(document),
+                Err(refused) => Err(refused.into()),
             }
         })
     }

@@ -9,12 +9,18 @@ use std::{
     time::Duration,
 };
 
-use caxton_abi::{Code, Envelope, Header, Payload, Signal, Uid, handshake, port::Outcome, port::RouteUpdate};
+use caxton_abi::{
+    Code, Envelope, Header, Payload, Signal, Uid, handshake,
+    plugin::{PluginError, error_flags},
+    port::{Outcome, RouteUpdate},
+};
 use caxton_core::{UnderWay, port::EndpointRef, store::Answer};
+use caxton_host::config::plugins;
 use caxton_host::plugin::{
     Deadlines, Failure, Instance, Library, LoadError, Options, Services, State, host_table::Control, inspect,
     load,
 };
+use tokio::{sync::watch, task::JoinSet};
 
 /// The library of `tests/plugins`, built once into a target folder of its own.
 fn unruly() -> &'static Path {
@@ -238,7 +244,11 @@ fn another_major_of_the_boundary_is_refused_with_both_versions() {
     assert_eq!(error.code(), Code::PLUGIN_ABI_MISMATCH);
     assert_eq!(
         error.to_string(),
-        "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks 0.3: install a plugin built for this server"
+        format!(
+            "plugin `unruly` 0.1.0 speaks abi 3.0, this server speaks {}.{}: install a plugin built for this server",
+            caxton_abi::ABI_MAJOR,
+            caxton_abi::ABI_MINOR
+        )
     );
 }
 
@@ -434,4 +444,114 @@ async fn a_wrong_value_names_the_key() {
     let failure = create(&library(), &server, r#"{"mode":7}"#, PATIENT).await.err().unwrap();
     assert_eq!(failure.code, Code::PLUGIN_CONFIG_INVALID);
     assert!(failure.message.contains("key `mode`: "), "{failure}");
+}
+
+/// A server that goes on.
+fn goes_on() -> watch::Sender<bool> {
+    watch::Sender::new(false)
+}
+
+async fn waiting(instance: &Arc<Instance>, count: &str) {
+    let server = goes_on();
+    loop {
+        let found = instance.serve("unruly.waiting", Payload::EMPTY, server.subscribe()).await.unwrap();
+        if found.as_slice() == count.as_bytes() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Callers that wait in the plugin until something ends them.
+async fn callers(instance: &Arc<Instance>, server: &watch::Sender<bool>, count: usize) -> JoinSet<Code> {
+    let mut callers = JoinSet::new();
+    for _ in 0..count {
+        let (instance, stops) = (Arc::clone(instance), server.subscribe());
+        callers.spawn(
+            async move { instance.serve("unruly.wait", Payload::EMPTY, stops).await.unwrap_err().code },
+        );
+    }
+    waiting(instance, &count.to_string()).await;
+    callers
+}
+
+#[tokio::test]
+async fn an_operation_is_answered_as_the_plugin_says() {
+    let (_, instance, _) = started("well-behaved").await;
+    let server = goes_on();
+    let same = instance.serve("unruly.same", Payload::from(vec![1, 2]), server.subscribe()).await.unwrap();
+    assert_eq!(same.as_slice(), [1, 2]);
+    let refused = instance.serve("unruly.refuse", Payload::EMPTY, server.subscribe()).await.unwrap_err();
+    let crossed = PluginError::from(refused);
+    assert_eq!((crossed.code, crossed.flags), (Code::JOBS_FULL, error_flags::RETRYABLE));
+    assert_eq!(crossed.message, "refused as asked");
+    assert_eq!(crossed.detail, r#"{"context":"as asked","line":7}"#);
+    let unknown = instance.serve("unruly.fly", Payload::EMPTY, server.subscribe()).await.unwrap_err();
+    assert_eq!(unknown.code, Code::CONTROL_UNKNOWN_VERB);
+}
+
+#[tokio::test]
+async fn callers_wait_without_threads_and_one_that_leaves_is_cancelled() {
+    let (_, instance, _) = started("well-behaved").await;
+    let server = goes_on();
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let before = threads();
+    let mut waits = callers(&instance, &server, 300).await;
+    assert!(threads() <= before + 2, "{} threads, {before} before", threads());
+    waits.abort_all();
+    while waits.join_next().await.is_some() {}
+    waiting(&instance, "0").await;
+    assert_eq!(instance.state(), State::Running);
+}
+
+#[tokio::test]
+async fn who_waits_is_told_when_the_instance_drains_and_when_the_server_stops() {
+    let server = goes_on();
+    let (_, instance, _) = started("well-behaved").await;
+    let waits = callers(&instance, &server, 3).await;
+    instance.drain().await.unwrap();
+    assert_eq!(waits.join_all().await, [Code::PLUGIN_UNAVAILABLE; 3]);
+    let refused = instance.serve("unruly.same", Payload::EMPTY, server.subscribe()).await.unwrap_err();
+    assert_eq!(refused.to_string(), "plugin `sample` is draining: ask again when it runs [CX0214]");
+
+    let (_, instance, _) = started("well-behaved").await;
+    let waits = callers(&instance, &server, 3).await;
+    server.send_replace(true);
+    assert_eq!(waits.join_all().await, [Code::SHUTTING_DOWN; 3]);
+    let same = instance.serve("unruly.same", Payload::EMPTY, server.subscribe()).await;
+    assert!(same.is_ok(), "what does not wait is answered until the plugin drains: {same:?}");
+}
+
+#[tokio::test]
+async fn a_panic_in_an_operation_fails_the_instance_and_ends_the_others() {
+    let (_, instance, _) = started("well-behaved").await;
+    let server = goes_on();
+    let waits = callers(&instance, &server, 3).await;
+    let panicked = instance.serve("unruly.panic", Payload::EMPTY, server.subscribe()).await.unwrap_err();
+    assert_eq!(panicked.code, Code::PLUGIN_PANICKED);
+    assert!(
+        waits
+            .join_all()
+            .await
+            .iter()
+            .all(|code| *code == Code::PLUGIN_UNAVAILABLE || *code == Code::PLUGIN_PANICKED)
+    );
+    assert_eq!(instance.state().as_str(), "failed");
+    let refused = instance.serve("unruly.same", Payload::EMPTY, server.subscribe()).await.unwrap_err();
+    assert_eq!(refused.code, Code::PLUGIN_UNAVAILABLE);
+}
+
+#[test]
+fn a_family_belongs_to_one_plugin_and_never_to_one_that_takes_the_servers() {
+    let seen = inspect(unruly()).unwrap();
+    let of = |verbs: &[&str]| {
+        let mut changed = seen.clone();
+        changed.manifest.verbs = verbs.iter().map(|verb| (*verb).to_owned()).collect();
+        changed
+    };
+    let fault = |verbs: &[&str]| plugins::family_fault(&of(verbs), [("first", &seen)].into_iter());
+    assert_eq!(fault(&["jobs"]), Ok(()));
+    assert!(fault(&["unruly"]).unwrap_err().contains("as `first` does"));
+    assert!(fault(&["agents"]).unwrap_err().contains("which are the server's own"));
+    assert!(fault(&["Jobs.create"]).unwrap_err().contains("use small letters"));
 }

@@ -1,9 +1,10 @@
 //! Compiles a component in a child process under limits, because hostile code can make any compiler take all memory.
 //!
-//! The child is the same program, started with arguments that make it call [`child_main`]. It reads one line of JSON
-//! and the component from its standard input, validates it, and writes machine code to its standard output, which is a
-//! file of the cache: neither the validator's work nor the code passes through the server. Both sides make their engine
-//! with the same function, so the code fits.
+//! The child is the same program, started with arguments that make it call [`child_main`]. It reads one line of JSON,
+//! the component and the functions that are known already (see `incremental`) from its standard input, validates
+//! it, and writes machine code and new functions to its standard output, which is a file of the cache: neither the
+//! validator's work nor the code passes through the server. Both sides make their engine with the same function, so the
+//! code fits.
 //!
 //! Bounds, each set by the child on itself before it reads the component: address space, processor time, bytes written,
 //! no descriptor but the three and none that could be opened, no core file, a low priority, the first to go when
@@ -15,7 +16,7 @@ use std::{
     os::fd::RawFd,
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -28,6 +29,7 @@ use crate::{
     component::validate,
     engine::{CodeShape, code_config},
     error::ComponentError,
+    incremental::{self, Functions, Store},
     options::{CompilerMode, RuntimeOptions},
 };
 
@@ -64,17 +66,22 @@ const JOB_BYTES_MAX: u64 = 4 << 10;
 #[derive(Serialize, Deserialize)]
 struct Job {
     shape: CodeShape,
+    component_bytes: u64,
+    /// Known functions follow the component, and new ones the machine code.
+    incremental: bool,
     address_space_bytes_max: u64,
     cpu_seconds_max: u64,
 }
 
-/// Validates and compiles, in the way that the options say; the code goes to the file.
+/// Validates and compiles, in the way that the options say; the code goes to the file. A large component is compiled
+/// with the functions of earlier ones.
 pub(crate) fn compile(
     bytes: &[u8],
     code: &mut File,
     shape: CodeShape,
     engine: &Engine,
     options: &RuntimeOptions,
+    functions: &Functions,
 ) -> Result<(), ComponentError> {
     match &options.compiler {
         CompilerMode::InProcess => {
@@ -84,13 +91,24 @@ pub(crate) fn compile(
             code.write_all(&compiled).map_err(|error| internal("its machine code", &error))
         }
         CompilerMode::Child { program, args } => {
+            let component_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let kept = (component_bytes >= options.incremental_bytes_min).then(|| functions.read());
             let job = Job {
                 shape,
+                component_bytes,
+                incremental: kept.is_some(),
                 address_space_bytes_max: options.compile_memory_bytes_max,
                 cpu_seconds_max: u64::from(options.compile_seconds_max),
             };
-            let code = code.try_clone().map_err(|error| internal("its machine code", &error))?;
-            in_child(program, args, &job, bytes, code)
+            let output = code.try_clone().map_err(|error| internal("its machine code", &error))?;
+            let known = kept.as_ref().map_or(&[][..], |kept| &kept.entries);
+            in_child(program, args, &job, &[bytes, known], output)?;
+            let Some(kept) = kept else { return Ok(()) };
+            let made = incremental::take_end(code).map_err(|error| internal("its machine code", &error))?;
+            if let Err(error) = functions.add(&kept, &made) {
+                tracing::warn!(%error, "the next component like this one takes as long to compile");
+            }
+            Ok(())
         }
     }
 }
@@ -107,7 +125,7 @@ fn in_child(
     program: &Path,
     args: &[String],
     job: &Job,
-    bytes: &[u8],
+    parts: &[&[u8]],
     code: File,
 ) -> Result<(), ComponentError> {
     let header = serde_json::to_vec(job).map_err(|error| internal("the compiler's job", &error))?;
@@ -133,7 +151,7 @@ fn in_child(
             let _ = stdin
                 .write_all(&header)
                 .and_then(|()| stdin.write_all(b"\n"))
-                .and_then(|()| stdin.write_all(bytes));
+                .and_then(|()| parts.iter().try_for_each(|part| stdin.write_all(part)));
         });
         let (done, finished) = mpsc::channel();
         // The child closes its standard error by ending.
@@ -246,15 +264,32 @@ fn child_run() -> Result<(), ChildError> {
     let job = begin(&mut stdin).map_err(|error| ChildError::Broken(format!("job: {error}")))?;
     let starved = |what: &str, error: &dyn std::fmt::Display| ChildError::Starved(format!("{what}: {error}"));
     let mut bytes = Vec::new();
-    stdin.read_to_end(&mut bytes).map_err(|error| starved("component", &error))?;
+    let component = (&mut stdin).take(job.component_bytes).read_to_end(&mut bytes);
+    component.map_err(|error| starved("component", &error))?;
     validate(&bytes).map_err(|error| match error {
         ComponentError::Invalid { offset, reason } => ChildError::Invalid(offset, reason),
         other => ChildError::Refused(other.to_string()),
     })?;
-    let engine = Engine::new(&code_config(job.shape)).map_err(|error| starved("engine", &error))?;
+    let store = if job.incremental {
+        let mut known = Vec::new();
+        stdin.read_to_end(&mut known).map_err(|error| starved("functions", &error))?;
+        Some(Arc::new(Store::new(known)))
+    } else {
+        None
+    };
+    let mut config = code_config(job.shape);
+    if let Some(store) = &store {
+        let enabled = config.enable_incremental_compilation(Arc::clone(store) as _);
+        enabled.map_err(|error| starved("functions", &error))?;
+    }
+    let engine = Engine::new(&config).map_err(|error| starved("engine", &error))?;
     let code =
         engine.precompile_component(&bytes).map_err(|error| ChildError::Refused(format!("{error:#}")))?;
-    let written = io::stdout().lock().write_all(&code);
+    let mut output = io::stdout().lock();
+    let written = output.write_all(&code).and_then(|()| match &store {
+        Some(store) => incremental::write_end(&mut output, code.len(), &store.made()),
+        None => Ok(()),
+    });
     written.map_err(|error| ChildError::Broken(format!("its machine code cannot be written: {error}")))
 }
 

@@ -117,6 +117,12 @@ pub enum ComponentError {
         /// The grant.
         grant: String,
     },
+    /// The manifest that is packed into it cannot be read.
+    #[error("the manifest inside of the component is not valid: {reason}")]
+    Package {
+        /// Why.
+        reason: String,
+    },
     /// The compiler was stopped.
     #[error("compiling the component was stopped: {reason}")]
     CompileLimit {
@@ -152,6 +158,7 @@ impl ComponentError {
             Self::ImportUnknown { .. } => Code::COMPONENT_IMPORT_UNKNOWN,
             Self::ImportDenied { .. } => Code::COMPONENT_IMPORT_DENIED,
             Self::GrantUnknown { .. } => Code::AGENT_MANIFEST_INVALID,
+            Self::Package { .. } => Code::PACKAGE_INVALID,
             Self::CompileLimit { .. } => Code::COMPONENT_COMPILE_LIMIT,
             Self::NotInstantiable { code, .. } => *code,
             Self::Internal { .. } => Code::INTERNAL,

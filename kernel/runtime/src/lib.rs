@@ -16,6 +16,7 @@ mod convert;
 mod engine;
 mod error;
 mod imports;
+mod incremental;
 mod instance;
 mod options;
 mod output;
@@ -25,7 +26,10 @@ mod trap;
 mod wasi;
 mod wire;
 
-pub use component::{CompiledComponent, ComponentInfo, check as check_component};
+pub use component::{
+    CompiledComponent, ComponentInfo, ComponentInspection, PACKAGE_BYTES_MAX, PACKAGE_SECTION, Producer,
+    check as check_component, inspect as inspect_component,
+};
 pub use error::{ComponentError, RuntimeError};
 pub use instance::InstanceLimits;
 pub use options::{CompilerMode, RuntimeOptions};

@@ -44,6 +44,9 @@ pub struct RuntimeOptions {
     pub wasm_stack_bytes: usize,
     /// Compiled components kept on disk in bytes; the oldest are removed first.
     pub cache_bytes_max: u64,
+    /// Size of a component in bytes from which it is compiled with the functions of earlier ones. 1 MiB: an interpreter
+    /// is larger; what is smaller compiles in less time than reading them takes.
+    pub incremental_bytes_min: u64,
     /// The lowest level of guest log lines that is kept, 1 trace to 5 error.
     pub log_level_min: u8,
 }
@@ -63,6 +66,7 @@ impl RuntimeOptions {
             compile_memory_bytes_max: 4 << 30,
             wasm_stack_bytes: 512 << 10,
             cache_bytes_max: 4 << 30,
+            incremental_bytes_min: 1 << 20,
             log_level_min: 3,
         }
     }

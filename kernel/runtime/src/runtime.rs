@@ -23,6 +23,7 @@ use crate::{
     engine::{CodeShape, Ticker, server_engine},
     error::{ComponentError, RuntimeError},
     imports::bindings::Agent,
+    incremental::Functions,
     instance::{Data, Factory, Idle, InstanceLimits, Shared},
     options::RuntimeOptions,
     preflight::{self, Host},
@@ -38,6 +39,7 @@ pub struct Runtime {
     shape: CodeShape,
     shared: Arc<Shared>,
     cache: Cache,
+    functions: Functions,
     engine_hash: String,
     compiling: Mutex<()>,
     /// Components in use by digest; entries whose component is gone are removed when one is added.
@@ -70,6 +72,7 @@ impl Runtime {
             options,
             shape,
             shared: Arc::new(shared),
+            functions: cache.functions(engine_hash.clone()),
             cache,
             engine_hash,
             compiling: Mutex::default(),
@@ -159,7 +162,8 @@ impl Runtime {
             internal(format!("the cache `{}` cannot be written: {error}", self.options.cache_dir.display()))
         };
         let mut code = self.cache.begin(&name).map_err(unwritable)?;
-        compile::compile(bytes, &mut code.file, self.shape, &self.shared.engine, &self.options)?;
+        let (shape, engine) = (self.shape, &self.shared.engine);
+        compile::compile(bytes, &mut code.file, shape, engine, &self.options, &self.functions)?;
         self.cache.finish(&name, code).map_err(unwritable)?;
         let loaded = self.cache.load(&name, &self.shared.engine);
         let loaded =

@@ -37,6 +37,11 @@ fn main() -> ExitCode {
         ("a_missing_compiler_is_the_servers_fault", a_missing_compiler_is_the_servers_fault),
         ("code_on_disk_is_used_again", code_on_disk_is_used_again),
         ("changed_code_on_disk_is_not_used", changed_code_on_disk_is_not_used),
+        (
+            "a_component_like_an_earlier_one_adds_few_functions",
+            a_component_like_an_earlier_one_adds_few_functions,
+        ),
+        ("functions_that_were_changed_are_not_used", functions_that_were_changed_are_not_used),
         ("the_cache_forgets_its_oldest", the_cache_forgets_its_oldest),
         ("a_cache_that_others_may_write_is_refused", a_cache_that_others_may_write_is_refused),
     ];
@@ -170,6 +175,41 @@ fn the_cache_forgets_its_oldest(dir: &Path) {
     runtime.compile(&other).unwrap();
     assert_eq!((first.len(), files(dir).len()), (1, 1));
     assert_ne!(first, files(dir));
+}
+
+/// An empty custom section changes the digest and nothing else.
+fn like(guest: &[u8]) -> Vec<u8> {
+    [guest, &[0, 2, 1, b'x']].concat()
+}
+
+fn incremental(dir: &Path) -> Runtime {
+    runtime(dir, |options| options.incremental_bytes_min = 0)
+}
+
+fn a_component_like_an_earlier_one_adds_few_functions(dir: &Path) {
+    let length = || fs::metadata(dir.join("functions")).unwrap().len();
+    let runtime = incremental(dir);
+    runtime.compile(&guest("hostile")).unwrap();
+    let first = length();
+    let compiled = runtime.compile(&like(&guest("hostile"))).unwrap();
+    runtime.factory(&compiled, LIMITS, &[]).unwrap().instantiate().unwrap();
+    assert_eq!(files(dir).len(), 2);
+    // Which copy of a function the compiler meets first is chance, so a few keys may be new.
+    assert!(length() < first + first / 4, "{first} {}", length());
+}
+
+fn functions_that_were_changed_are_not_used(dir: &Path) {
+    let runtime = incremental(dir);
+    runtime.compile(&guest("hostile")).unwrap();
+    let path = dir.join("functions");
+    let mut kept = fs::read(&path).unwrap();
+    let middle = kept.len() / 2;
+    kept[middle] ^= 1;
+    fs::write(&path, &kept).unwrap();
+    let compiled = runtime.compile(&like(&guest("hostile"))).unwrap();
+    runtime.factory(&compiled, LIMITS, &[]).unwrap().instantiate().unwrap();
+    let anew = fs::read(&path).unwrap();
+    assert!(anew != kept && anew.len() > kept.len() / 2, "{} {}", kept.len(), anew.len());
 }
 
 fn a_cache_that_others_may_write_is_refused(dir: &Path) {

@@ -4,7 +4,7 @@
 mod support;
 
 use caxton_abi::Code;
-use caxton_runtime::{ComponentError, Runtime, RuntimeOptions};
+use caxton_runtime::{ComponentError, PACKAGE_BYTES_MAX, PACKAGE_SECTION, Runtime, RuntimeOptions};
 use support::{
     guests::guest,
     world::{options, shared},
@@ -224,4 +224,47 @@ fn a_memory_that_begins_too_large_is_refused() {
 fn a_table_that_begins_too_large_is_refused() {
     let error = shared().compile(&hollow("(table 1000000 funcref)")).unwrap_err();
     assert_eq!(error.code(), Code::COMPONENT_TOO_COMPLEX, "{error}");
+}
+
+/// A component with further custom sections at its end.
+fn packed(component: &[u8], sections: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    for (name, data) in sections {
+        let mut body = leb(name.len());
+        body.extend([name.as_bytes(), data].concat());
+        bytes.push(0);
+        bytes.extend(leb(body.len()));
+        bytes.extend(body);
+    }
+    bytes
+}
+
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        bytes.push(if number == 0 { low } else { low | 0x80 });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
+
+#[test]
+fn a_packed_manifest_is_found_and_there_is_one_at_most() {
+    let component = guest("hostile");
+    assert_eq!(shared().check(&component).unwrap().package, None);
+    fn section(data: &[u8]) -> (&str, &[u8]) {
+        (PACKAGE_SECTION, data)
+    }
+    let info = shared().check(&packed(&component, &[("other", b"x"), section(b"{}")])).unwrap();
+    assert_eq!(info.package.as_deref(), Some(&b"{}"[..]));
+    let error = refused(&packed(&component, &[section(b"{}"), section(b"{}")]));
+    assert_eq!(error.code(), Code::PACKAGE_INVALID);
+    assert!(error.to_string().contains("two sections"), "{error}");
+    let long = vec![b' '; PACKAGE_BYTES_MAX + 1];
+    let error = refused(&packed(&component, &[section(&long)]));
+    assert_eq!(error.code(), Code::PACKAGE_INVALID);
+    assert!(error.to_string().contains("has 65537 bytes"), "{error}");
 }

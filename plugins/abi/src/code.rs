@@ -106,6 +106,10 @@ codes! {
     COMPONENT_TOO_COMPLEX = 408, "component-too-complex", 422, "the component's structure exceeds a limit", "split the function named, or raise the limit named";
     COMPONENT_COMPILE_LIMIT = 409, "component-compile-limit", 422, "compiling the component took more time or memory than allowed", "make it smaller, or raise `limits.compile_seconds_max`";
     COMPONENT_UNKNOWN = 410, "component-unknown", 404, "no component of that digest is stored", "upload it first";
+    PACKAGE_INVALID = 411, "package-invalid", 422, "the manifest inside of the component is not valid", "correct the key named and pack the component again";
+    PACKAGE_WIDENED = 412, "package-widened", 403, "the manifest asks for more than the component's package allows", "ask for what the package names, or pack the component with more";
+    TOOL_MISSING = 413, "tool-missing", 422, "a program that builds agents is not on this machine", "install the program named, or build on another machine";
+    BUILD_FAILED = 414, "build-failed", 422, "the component could not be built from its sources", "correct what the compiler says and build again";
     AGENT_EXISTS = 420, "agent-exists", 409, "an agent of that name exists", "choose another name, or delete it first";
     AGENT_NOT_FOUND = 421, "agent-not-found", 404, "no agent of that name exists", "list them with `caxton get agents`";
     AGENT_INIT_FAILED = 422, "agent-init-failed", 422, "the agent's init failed", "see the reason given";
@@ -145,6 +149,13 @@ codes! {
     MEDIA_TYPE = 606, "media-type", 415, "the body's media type is not supported", "send the media type named";
     BODY_TOO_LARGE = 607, "body-too-large", 413, "the body is larger than the limit", "send less, or raise the limit named";
     TOO_MANY_WAITING = 608, "too-many-waiting", 429, "too many callers wait for answers", "try again later";
+
+    JOB_UNKNOWN = 609, "job-unknown", 404, "no job of that id is known, or its results were kept as long as they had to be", "list them with `caxton get jobs`";
+    JOB_OVER = 610, "job-over", 409, "the job has ended", "resume it, or create another";
+    JOBS_FULL = 611, "jobs-full", 429, "as many jobs or items are kept as may be", "delete jobs that are over, or try again later";
+    ATTACHMENT_UNKNOWN = 612, "attachment-unknown", 404, "no agent is attached under that id: it left, or did not ask in time", "attach it again";
+    ATTACHMENT_LOST = 613, "attachment-lost", 502, "the agent outside of the server did not ask for its messages in time", "attach it again, and ask more often than its lease";
+    CANCELLED = 614, "cancelled", 409, "it was cancelled before it was done", "resume it, or ask again";
 
     HOST_LIMIT = 901, "host-limit", 503, "the operating system's limits do not allow what is configured", "set what the message names";
     INTERNAL = 902, "internal", 500, "the server met a state that it does not expect", "report it with the trace id";

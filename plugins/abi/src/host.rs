@@ -9,7 +9,7 @@ use async_ffi::BorrowingFfiFuture;
 use crate::{
     Code, Envelope, Payload, Signal, Uid,
     plugin::{PResult, PluginError},
-    port::{Outcome, RouteUpdate},
+    port::{AgentEntry, Outcome, RouteUpdate},
 };
 
 /// The server as a plugin sees it.
@@ -61,6 +61,17 @@ pub trait HostV1: Send + Sync + 'static {
     /// own `deliver` takes.
     fn submit_and_lend(&self, batch: RVec<Envelope>, out: &mut RVec<Outcome>) {
         self.submit(batch, out);
+    }
+    /// As `claim`, for an agent outside of the server: `entry` has its name, capabilities and groups, and the router learns
+    /// of it; since minor 4.
+    fn attach(&self, entry: AgentEntry) -> RResult<u32, PluginError> {
+        self.claim(entry.name.as_rstr())
+    }
+    /// As `release`, for an attached agent. With a `code` it was lost: what it promised is void and protocols are told, as
+    /// of an agent that is removed. Zero when it left by itself; since minor 4.
+    fn detach(&self, address: u32, code: Code) {
+        let _of_this_minor = code;
+        self.release(address);
     }
 }
 

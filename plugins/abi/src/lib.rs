@@ -39,4 +39,4 @@ pub mod std_types {
 /// Major version of the boundary. A plugin of another major is refused before any of its code runs.
 pub const ABI_MAJOR: u16 = 0;
 /// Minor version of the boundary. Inside one major, older and newer minors work with each other.
-pub const ABI_MINOR: u16 = 3;
+pub const ABI_MINOR: u16 = 4;

@@ -95,8 +95,8 @@ pub mod observed {
     /// An accepted message came to nothing: `code` says why, the envelope is the message.
     pub const UNDELIVERABLE: u8 = 2;
     /// The agent in `envelope.head.sender` lost its instance or left: what it promised is void. Conversations in
-    /// `spared` are still being tried with a new instance. `code` is `AGENT_STOPPED`, `AGENT_FAILED` or
-    /// `AGENT_INIT_FAILED` when it left for good. With a `head.conversation` only that one is concerned: a version of the
+    /// `spared` are still being tried with a new instance. `code` is `AGENT_STOPPED`, `AGENT_FAILED`,
+    /// `AGENT_INIT_FAILED` or, for an agent outside of the server, `ATTACHMENT_LOST` when it left for good. With a `head.conversation` only that one is concerned: a version of the
     /// agent left, and others go on.
     pub const AGENT_LOST: u8 = 3;
 }

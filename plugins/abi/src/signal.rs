@@ -40,12 +40,15 @@ events! {
     AGENT_RESTARTED = 14, "agent.restarted", "An agent got a new instance; `value` counts them.";
     AGENT_REVISION = 15, "agent.revision", "A version of an agent came in, got a share of the new conversations, or left; `value` is its number, `text` says which.";
     AGENT_RECYCLED = 16, "agent.recycled", "An agent got a fresh instance because its memory had grown; `value` counts them, `text` is `memory BEFORE > AFTER` in bytes.";
+    AGENT_ATTACHED = 17, "agent.attached", "An agent outside of the server was attached.";
+    AGENT_DETACHED = 18, "agent.detached", "An agent outside of the server left; `code` says why it was lost.";
     CONVERSATION_TRANSITION = 20, "conversation.transition", "A protocol session changed its state; `text` is `FROM > TO`.";
     CONVERSATION_CLOSED = 21, "conversation.closed", "A conversation ended; `text` is its end state.";
     PROTOCOL_VERDICT = 22, "protocol.verdict", "A protocol plugin held a message back or flagged it; `code` says why.";
     PLUGIN_STATE = 30, "plugin.state", "A plugin changed its state; `text` is `NAME STATE REASON`.";
     PLUGIN_PANIC = 31, "plugin.panic", "A plugin panicked; `text` is `NAME MESSAGE`.";
     PLUGIN_RELOADED = 32, "plugin.reloaded", "An instance of a plugin took the place of another; `text` is `NAME VERSION REASON`.";
+    SERVER_STATE = 34, "server.state", "The server is ready, read its configuration again, or drains; `text` is `STATE REASON`.";
     STORE_STATE = 35, "store.state", "The store began or ceased to take messages; `code` says why, `text` in words.";
     LOG = 40, "log", "A log line of the server or a plugin; `text` is `TARGET LINE`.";
     SIGNALS_DROPPED = 50, "signals.dropped", "A ring was full; `value` signals were dropped since the last such event.";

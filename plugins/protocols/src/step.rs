@@ -45,7 +45,7 @@ impl<'a> Cause<'a> {
 
     /// True for an agent that was removed or given up.
     fn is_for_good(self) -> bool {
-        let ends = [Code::AGENT_STOPPED, Code::AGENT_FAILED, Code::AGENT_INIT_FAILED];
+        let ends = [Code::AGENT_STOPPED, Code::AGENT_FAILED, Code::AGENT_INIT_FAILED, Code::ATTACHMENT_LOST];
         matches!(self, Self::Lost(_, code) if ends.contains(&code))
     }
 
@@ -235,6 +235,7 @@ fn failure_of(event: Event, code: Code) -> Code {
             | Code::AGENT_STOPPED
             | Code::AGENT_NOT_FOUND
             | Code::AGENT_FAILED
+            | Code::ATTACHMENT_LOST
             | Code::POISON
             | Code::TRAP_DEADLINE
             | Code::TRAP_MEMORY

@@ -1,8 +1,6 @@
 //! Sends a message and waits for its answer: `POST /v1/ask` in JSON, `POST /v1/agents/{name}/ask` with raw content.
 //!
-//! The answer is the first message of the conversation whose in-reply-to is the question's reply-with, `agree` apart,
-//! which only announces one. A question without reply-by gets the end of the waiting as its reply-by, so nobody works
-//! for a caller that left. With several receivers the first answer counts; later ones become dead letters.
+//! What counts as the answer, and for how long the question lives, is the business of [`caxton_plugin::asking`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,25 +12,25 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use caxton_acl::{Aid, Content, DateTime, Message, Performative, from_json_with, limits, params};
-use caxton_plugin::{Code, Envelope, TraceContext};
+use caxton_acl::{Aid, Content, Message, Performative, from_json_with, limits, params};
+use caxton_plugin::{
+    Code, Error,
+    asking::{Answer, Delivery, TIMEOUT_MS, delivery},
+};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::IntoParams;
 
 use crate::{
-    delivery::{self, Delivery},
-    envelope::{self, Outgoing},
+    accept::{self, Form},
     input::{self, Media},
-    messages,
+    openapi::refusals::{BodyRefusals, OtherForms, Refusals, Undelivered},
+    parts,
     problem::Problem,
     shared::Shared,
     trace,
 };
 
-/// How long a caller waits who does not say.
-const TIMEOUT_MS: u64 = 30_000;
-/// Answers that may come before the caller looks: an agree, the answer, and some room.
-const ANSWERS_MAX: usize = 8;
 /// Headers of an answer, with those that the HTTP library adds.
 const ANSWER_HEADERS: usize = 8;
 /// The protocol of a raw request, so that the loss of the agent is told at once and not by the end of the waiting.
@@ -41,45 +39,114 @@ const PROTOCOL: &str = "fipa-request";
 const PARAM_HEADER: &str = "x-acl-";
 
 /// The query of `/v1/ask`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Asked {
+    /// How long to wait for the answer, in milliseconds; 30000 when left out.
     #[serde(rename = "timeout-ms")]
+    #[param(minimum = 1, maximum = 600000, example = 30000)]
     timeout_ms: Option<u64>,
 }
 
 /// The query of a raw question.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct RawAsked {
+    /// How long to wait for the answer, in milliseconds; 30000 when left out.
     #[serde(rename = "timeout-ms")]
+    #[param(minimum = 1, maximum = 600000, example = 30000)]
     timeout_ms: Option<u64>,
+    /// The communicative act; `request` when left out.
+    #[param(example = "request")]
     performative: Option<String>,
+    /// A file's name, which becomes the user parameter `X-file`.
+    #[param(example = "notes.txt")]
     file: Option<String>,
+    /// How it is to be delivered: `volatile`, `acked` or `durable`; volatile when left out.
+    #[param(example = "volatile")]
     class: Option<String>,
 }
 
-/// An answer with the question's own words.
-struct Answered {
-    answer: Envelope,
-    outgoing: Outgoing,
-}
-
+/// Asks, and waits for the answer.
+///
+/// The answer is an ACL message, of whatever act. As a stream it gives every answer as it comes: an event `message` each, then `end` or `problem`. An answer with the user parameter `X-Partial: true` is a part and others follow. A client that leaves has a FIPA `cancel` sent to the agent. A question whose `id` was used before is refused with 409.
+#[utoipa::path(
+    post,
+    path = "/v1/ask",
+    tag = "messages",
+    operation_id = "messages.ask",
+    params(
+        Asked
+    ),
+    request_body(content = ref("#/components/schemas/Message"), content_type = "application/json"),
+    responses(
+        (status = 200, description = "The answer.", body = ref("#/components/schemas/Message"), content_type = "application/json"),
+        Refusals, BodyRefusals, Undelivered, OtherForms
+    )
+)]
 pub(crate) async fn json(
     State(shared): State<Arc<Shared>>,
     query: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let timeout = timeout(&shared, input::query(query)?.timeout_ms)?;
+    if accept::form(request.headers())? == Form::Stream {
+        return in_parts(&shared, request, timeout).await;
+    }
     let trace = trace::of(request.headers());
-    let body = input::body(&shared, request, Media::Json, shared.config.body_bytes_max).await?;
-    let (question, beside) = from_json_with(&body, shared.host.now_ms(), delivery::KEYS)?;
-    let delivery = Delivery::of(&question, beside)?;
-    let answered = ask(&shared, question, delivery, timeout, trace).await?;
-    let message = envelope::message(&shared.host, &answered.answer, &answered.outgoing.texts)?;
-    Ok(Json(message).into_response())
+    let (question, delivery) = read(&shared, request).await?;
+    let answer = shared.asking.ask(question, delivery, timeout, trace).await.map_err(unanswered)?;
+    Ok(Json(answer.message(&shared.host)?).into_response())
 }
 
+/// The same for a client that takes a stream.
+async fn in_parts(shared: &Arc<Shared>, request: Request, timeout: Duration) -> Result<Response, Problem> {
+    let (headers, uri) = (request.headers().clone(), request.uri().clone());
+    let (question, delivery) = read(shared, request).await?;
+    parts::answer(shared, &headers, &uri, question, delivery, timeout).await
+}
+
+/// The question in a request's body.
+async fn read(shared: &Shared, request: Request) -> Result<(Message, Delivery), Problem> {
+    let body = input::body(shared, request, Media::Json, shared.config.body_bytes_max).await?;
+    let (question, beside) = from_json_with(&body, shared.host.now_ms(), delivery::KEYS)?;
+    is_question(question.performative)?;
+    let delivery = Delivery::of(&question, beside)?;
+    Ok((question, delivery))
+}
+
+/// Refuses the acts that nobody answers, not even the platform when they reach nobody: the caller would wait in vain.
+fn is_question(act: Performative) -> Result<(), Problem> {
+    match act {
+        Performative::Failure | Performative::NotUnderstood => {
+            let detail =
+                format!("nobody answers {act}, so it can not be asked; send it with POST /v1/messages");
+            Err(Problem::new(Code::MESSAGE_MALFORMED, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Asks an agent with raw content.
+///
+/// The body is the content, of any media type. Each header `X-Acl-NAME: value` becomes the user parameter `X-NAME`. The answer is the content of the answer; the headers `caxton-performative`, `caxton-conversation-id` and `caxton-sender` say the rest. A failure, refuse or not-understood is a problem with its `content`.
+#[utoipa::path(
+    post,
+    path = "/v1/agents/{name}/ask",
+    tag = "messages",
+    operation_id = "agents.ask",
+    params(
+        ("name" = String, Path, description = "The name of the agent, without `@` for this platform.", min_length = 1, example = "echo"),
+        RawAsked
+    ),
+    request_body(content = String, content_type = "text/plain", description = "The content of the question, of any media type; it may be left out."),
+    responses(
+        (status = 200, description = "The content of the answer.", content((String = "text/plain"), (Vec<u8> = "application/octet-stream"))),
+        Refusals, BodyRefusals, Undelivered
+    )
+)]
 pub(crate) async fn raw(
     State(shared): State<Arc<Shared>>,
     name: Result<Path<String>, PathRejection>,
@@ -93,58 +160,16 @@ pub(crate) async fn raw(
     let trace = trace::of(request.headers());
     let body = input::body(&shared, request, Media::Any, shared.config.body_bytes_max).await?;
     question.content = Some(Content::Bytes(Vec::from(body)));
-    let answered = ask(&shared, question, delivery, timeout, trace).await?;
-    raw_answer(&shared, answered)
+    let answer = shared.asking.ask(question, delivery, timeout, trace).await.map_err(unanswered)?;
+    raw_answer(&shared, answer)
 }
 
-/// Sends a question and waits until its answer comes or the time is over.
-async fn ask(
-    shared: &Shared,
-    mut question: Message,
-    delivery: Delivery,
-    timeout: Duration,
-    trace: Option<TraceContext>,
-) -> Result<Answered, Problem> {
-    if question.reply_by.is_none() {
-        question.reply_by =
-            DateTime::from_ms(shared.host.now_ms().saturating_add(timeout.as_millis() as u64));
+/// The problem of a question without an answer. One that was asked before has none to give, so it is a conflict.
+pub(crate) fn unanswered(error: Error) -> Problem {
+    match error.code() {
+        Code::DUPLICATE => Problem::from(error).status(StatusCode::CONFLICT),
+        _ => Problem::from(error),
     }
-    let outgoing = shared.sender(trace).outgoing(question, delivery)?;
-    let mut ticket = shared.waiting.open(ANSWERS_MAX);
-    ticket.expect(outgoing.conversation, outgoing.reply_with)?;
-    if messages::send_and_lend(shared, &outgoing).await?.duplicate {
-        return Err(asked_before(&outgoing));
-    }
-    let waited = input::within(timeout, async {
-        loop {
-            let answer = ticket.answer().await;
-            if answer.head.performative != Performative::Agree.code() {
-                break answer;
-            }
-        }
-    });
-    // The protocol's own clock ends at the same moment and may be first.
-    let answer = waited.await.filter(|answer| envelope::platform_code(answer) != Some(Code::NO_REPLY));
-    match answer {
-        Some(answer) => Ok(Answered { answer, outgoing }),
-        None => {
-            let receivers = outgoing.receivers.join("`, `");
-            let detail = format!("no answer from `{receivers}` within {} ms", timeout.as_millis());
-            Err(Problem::new(Code::REPLY_TIMEOUT, detail)
-                .about(outgoing.conversation, &outgoing.texts.conversation))
-        }
-    }
-}
-
-/// The answer to a question goes to the one who asked it first, so there is none for who asks it again.
-fn asked_before(outgoing: &Outgoing) -> Problem {
-    let detail = format!(
-        "a question with the id {} was accepted before; its answer went to who asked it then, so ask with a new id",
-        outgoing.delivery.id
-    );
-    Problem::new(Code::DUPLICATE, detail)
-        .status(StatusCode::CONFLICT)
-        .about(outgoing.conversation, &outgoing.texts.conversation)
 }
 
 fn timeout(shared: &Shared, asked: Option<u64>) -> Result<Duration, Problem> {
@@ -163,6 +188,7 @@ fn question(name: &str, query: &RawAsked, headers: &HeaderMap) -> Result<Message
         Some(text) => text.parse()?,
         None => Performative::Request,
     };
+    is_question(act)?;
     let mut message = Message::new(act).to(Aid::new(name)?);
     message.protocol = (act == Performative::Request).then(|| PROTOCOL.to_owned());
     if let Some(file) = &query.file {
@@ -197,13 +223,13 @@ fn check_params(found: &[(String, String)]) -> Result<(), Problem> {
 }
 
 /// The answer's content as it is; an act that tells of a failure is a problem.
-fn raw_answer(shared: &Shared, answered: Answered) -> Result<Response, Problem> {
-    let act = envelope::act(&answered.answer)?;
-    let sender = shared.host.name(answered.answer.head.sender);
+fn raw_answer(shared: &Shared, answer: Answer) -> Result<Response, Problem> {
+    let act = answer.act()?;
+    let sender = shared.host.name(answer.envelope.head.sender);
     if matches!(act, Performative::Failure | Performative::Refuse | Performative::NotUnderstood) {
-        return Err(declined(&answered, act, &sender));
+        return Err(declined(&answer, act, &sender));
     }
-    let Answered { answer, outgoing } = answered;
+    let Answer { envelope: answer, outgoing } = answer;
     let text = std::str::from_utf8(answer.content.as_slice()).is_ok();
     let media = if text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
     let mut response = Response::new(Body::from(Bytes::from_owner(answer.content)));
@@ -226,10 +252,10 @@ fn raw_answer(shared: &Shared, answered: Answered) -> Result<Response, Problem> 
 }
 
 /// The problem of a refusal or failure: 422 with the content, or what the platform says of an undeliverable question.
-fn declined(answered: &Answered, act: Performative, sender: &str) -> Problem {
-    let Answered { answer, outgoing } = answered;
-    let content = answer.content.as_slice();
-    let problem = match envelope::platform_code(answer) {
+fn declined(answer: &Answer, act: Performative, sender: &str) -> Problem {
+    let outgoing = &answer.outgoing;
+    let content = answer.envelope.content.as_slice();
+    let problem = match answer.platform_code() {
         Some(code) => {
             let meaning = code.entry().map_or("the question came to nothing", |entry| entry.meaning);
             Problem::new(code, format!("`{}`: {meaning}", outgoing.receivers.join("`, `")))

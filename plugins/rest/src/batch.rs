@@ -1,23 +1,21 @@
 //! A list of messages in one request: one outcome each, in order; a bad one does not refuse the others.
 //!
 //! All go to the bus as one batch, so messages to one receiver keep their order, and those that are durable share one
-//! transaction. Bounded by [`MESSAGES_MAX`] messages and [`COPIES_MAX`] copies.
+//! transaction. Bounded by [`MESSAGES_MAX`] messages and as many copies as one call may send.
 
 use axum::{
     Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use caxton_plugin::{Code, TraceContext};
+use caxton_plugin::{
+    Code, Error, TraceContext,
+    asking::{Accepted, MESSAGES_MAX},
+};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::{envelope::Outgoing, messages, problem::Problem, shared::Shared};
-
-/// Messages of one request: enough that the way there and back costs little for each.
-pub(crate) const MESSAGES_MAX: usize = 1000;
-/// Copies of all messages of one request together, where messages name several receivers.
-const COPIES_MAX: usize = 16_384;
+use crate::{messages, problem::Problem, shared::Shared};
 
 /// True when the body is a list and not one message.
 pub(crate) fn is_list(body: &[u8]) -> bool {
@@ -33,27 +31,9 @@ pub(crate) async fn answer(
     body: &[u8],
     trace: Option<TraceContext>,
 ) -> Result<Response, Problem> {
-    let mut read: Vec<Result<Outgoing, Problem>> =
-        split(body)?.into_iter().map(|text| messages::read(shared, text, trace)).collect();
-    bound(&mut read);
-    let copies = read.iter().flatten().flat_map(|outgoing| outgoing.copies.iter().cloned()).collect();
-    let outcomes = shared.submit(copies).await?;
-    let mut outcomes = outcomes.as_slice();
-    let items: Vec<Value> = read
-        .into_iter()
-        .map(|outgoing| {
-            let outgoing = outgoing?;
-            let (own, rest) = outcomes.split_at_checked(outgoing.copies.len()).unwrap_or((outcomes, &[]));
-            outcomes = rest;
-            let accepted = messages::judge(&outgoing, own)?;
-            let mut item = accepted.document(&outgoing);
-            if let Value::Object(members) = &mut item {
-                members.insert("status".to_owned(), accepted.status().as_u16().into());
-            }
-            Ok(item)
-        })
-        .map(|item| item.unwrap_or_else(|problem: Problem| problem.document("/v1/messages", None)))
-        .collect();
+    let read = split(body)?.into_iter().map(|text| messages::read(shared, text, trace)).collect();
+    let results = shared.asking.send_read(read).await?;
+    let items: Vec<Value> = results.into_iter().map(|result| item(result, trace)).collect();
     let count = |status: std::ops::Range<u64>| {
         items
             .iter()
@@ -70,21 +50,19 @@ pub(crate) async fn answer(
     Ok((StatusCode::MULTI_STATUS, Json(document)).into_response())
 }
 
-/// Refuses the messages with which the copies are more than [`COPIES_MAX`].
-fn bound(read: &mut [Result<Outgoing, Problem>]) {
-    let mut left = COPIES_MAX;
-    for entry in read {
-        let Ok(outgoing) = entry else { continue };
-        match left.checked_sub(outgoing.copies.len()) {
-            Some(less) => left = less,
-            None => {
-                let detail = format!(
-                    "the messages of one request may have {COPIES_MAX} receivers together; send this one in the next"
-                );
-                *entry = Err(Problem::new(Code::TOO_MANY_RECEIVERS, detail));
-            }
+/// The entry of one message: the document that it would have got alone, with its status.
+fn item(result: Result<Accepted, Error>, trace: Option<TraceContext>) -> Value {
+    let accepted = match result {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            return Problem::from(error).document("/v1/messages", trace.map(|context| context.trace));
         }
+    };
+    let mut item = accepted.document();
+    if let Value::Object(members) = &mut item {
+        members.insert("status".to_owned(), messages::status(&accepted).as_u16().into());
     }
+    item
 }
 
 /// The texts of a JSON list's entries. They are not read here, so that a fault of one is its own.

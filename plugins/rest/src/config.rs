@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use caxton_plugin::{Code, Error};
 use serde::Deserialize;
 
+use crate::{cors, polling::WAIT_MS_MAX};
+
 /// The plugin's table of the server's configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,6 +37,12 @@ pub struct Config {
     pub connections_max: usize,
     /// Most answers that are waited for at the same time; further questions get a 429.
     pub waiting_max: usize,
+    /// Most streams of events at the same time; further ones get a 429.
+    pub streams_max: usize,
+    /// How often a stream without news gets a comment, so that the connection is not taken for dead.
+    pub keep_alive_ms: u64,
+    /// Origins whose web pages may call, `https://HOST[:PORT]` each, or `*` for all.
+    pub cors_origins: Vec<String>,
 }
 
 /// 16 MiB of text are far above the content that a message may have; a component of an interpreted language has 20 MB.
@@ -54,6 +62,9 @@ impl Default for Config {
             ask_timeout_ms_max: 600_000,
             connections_max: 1024,
             waiting_max: 1024,
+            streams_max: 256,
+            keep_alive_ms: 15_000,
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -83,6 +94,18 @@ impl Config {
                  \"caxton.example.org\""
             ));
         }
+        if let Some(origin) = self.cors_origins.iter().find(|origin| !cors::is_origin(origin)) {
+            return refuse(format!(
+                "`cors_origins` has {origin:?}, expected a scheme, a host and a port where it is not the scheme's own; write \
+                 for example \"https://app.example.org\", or \"*\" for every page"
+            ));
+        }
+        if self.keep_alive_ms > WAIT_MS_MAX {
+            return refuse(format!(
+                "`keep_alive_ms` is {}, expected at most {WAIT_MS_MAX}",
+                self.keep_alive_ms
+            ));
+        }
         match self.zero() {
             Some(key) => refuse(format!("`{key}` is 0, expected 1 or more; remove it to get the default")),
             None => Ok(address),
@@ -98,6 +121,8 @@ impl Config {
             ("ask_timeout_ms_max", self.ask_timeout_ms_max == 0),
             ("connections_max", self.connections_max == 0),
             ("waiting_max", self.waiting_max == 0),
+            ("streams_max", self.streams_max == 0),
+            ("keep_alive_ms", self.keep_alive_ms == 0),
         ];
         bounds.into_iter().find(|(_, zero)| *zero).map(|(key, _)| key)
     }

@@ -1,13 +1,6 @@
 //! What comes in with a request: its body within bounds, its media type, its query and its path.
 
-use std::{
-    error::Error as _,
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{error::Error as _, fmt};
 
 use axum::{
     body::{Bytes, to_bytes},
@@ -17,7 +10,7 @@ use axum::{
     },
     http::{HeaderMap, StatusCode, header},
 };
-use caxton_plugin::Code;
+use caxton_plugin::{Code, asking::within};
 use http_body_util::LengthLimitError;
 use serde::{
     Deserialize, Deserializer,
@@ -94,15 +87,6 @@ pub(crate) async fn body(
     }
 }
 
-/// What a future gives within a time; sets no timer for one that is ready.
-pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
-    }
-}
-
 /// Checks what the head says of the body.
 fn announced(headers: &HeaderMap, media: Media, bytes_max: usize) -> Result<(), Problem> {
     let header = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -162,7 +146,14 @@ pub(crate) fn set(
 }
 
 /// An object without a key twice. What stands deeper is checked by the operation.
-struct Members(Map<String, Value>);
+pub(crate) struct Members(Map<String, Value>);
+
+impl fmt::Display for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(&self.0).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -210,6 +201,7 @@ pub(crate) fn path(path: Result<Path<String>, PathRejection>) -> Result<String, 
     path.map(|Path(value)| value).map_err(|error| invalid(&error.body_text()))
 }
 
-fn invalid(detail: &str) -> Problem {
+/// A request that is wrong in a way of its own.
+pub(crate) fn invalid(detail: &str) -> Problem {
     Problem::new(Code::CONTROL_REQUEST_INVALID, detail)
 }

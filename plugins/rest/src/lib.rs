@@ -3,39 +3,45 @@
 //! ```text
 //!   HTTP ── server (connections, time limits) ── app (routes, problem documents)
 //!             │ control: one verb of the server each                 ──▶ Host::invoke
-//!             │ messages, ask, contract_net: as `rest@PLATFORM`      ──▶ Host::submit
-//!             └ waiting: who waits for which answer                  ◀── Endpoint::deliver
+//!             │ messages, ask: as `rest@PLATFORM`                    ──▶ Host::submit
+//!             └ the SDK's asking: who waits for which answer         ◀── Endpoint::deliver
 //! ```
 //!
 //! The resources and documents are described in `docs/reference/control.md`. There is no authentication yet, so it
 //! listens on loopback only, unless told otherwise.
 
+mod accept;
 mod app;
 mod ask;
+mod attachments;
 mod batch;
-mod bids;
 mod config;
-mod contract_net;
 mod control;
+mod conversations;
+mod cors;
 mod dead_letters;
-mod delivery;
 mod direct;
-mod envelope;
 mod handover;
 mod input;
+mod jobs;
 mod messages;
+mod news;
+mod openapi;
 mod origin;
-mod participants;
+mod page;
+mod parts;
 mod phase;
+mod polling;
 mod problem;
 mod reloading;
 mod retry;
 mod revisions;
 mod server;
 mod shared;
+mod sse;
 mod stalling;
+mod stream;
 mod trace;
-mod waiting;
 
 use std::{
     net::SocketAddr,
@@ -74,7 +80,7 @@ impl Plugin for Rest {
 
     async fn start(&self) -> Result<(), Error> {
         let shared = &self.shared;
-        shared.set_address(shared.host.claim(ENDPOINT)?);
+        shared.asking.set_address(shared.host.claim(ENDPOINT)?);
         let started = Server::start(self.listen, &shared.config, App::new(shared.clone())).await;
         let server = started.inspect_err(|_| self.release())?;
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(server));
@@ -94,7 +100,7 @@ impl Plugin for Rest {
             ("handover", Some(server)) => {
                 let mut keys = json!({
                     "listen": server.address().to_string(),
-                    "reply_with": self.shared.numbers_for_the_next(),
+                    "reply_with": self.shared.asking.numbers_for_the_next(),
                 });
                 if let (Some(keys), Some(number)) = (keys.as_object_mut(), server.listener()) {
                     keys.insert("listener".to_owned(), number.into());
@@ -134,7 +140,7 @@ impl Rest {
 
     /// Gives the endpoint's address back, if it is claimed.
     fn release(&self) {
-        match self.shared.set_address(0) {
+        match self.shared.asking.set_address(0) {
             0 => {}
             address => self.shared.host.release(address),
         }
@@ -147,7 +153,7 @@ impl Rest {
 
 impl Endpoint for Rest {
     fn deliver(&self, batch: Vec<Envelope>) -> Vec<Code> {
-        batch.into_iter().map(|answer| self.shared.waiting.deliver(answer)).collect()
+        batch.into_iter().map(|answer| self.shared.asking.deliver(answer)).collect()
     }
 }
 

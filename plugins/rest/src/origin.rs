@@ -12,7 +12,11 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 use caxton_plugin::Code;
 
-use crate::{config::Config, problem::Problem};
+use crate::{
+    config::Config,
+    cors::{self, Page},
+    problem::Problem,
+};
 
 /// The names under which the server may be called.
 #[derive(Clone)]
@@ -20,13 +24,24 @@ pub(crate) struct Names {
     /// True where others can reach the server anyway, so its names are not known.
     any: bool,
     allowed: Arc<[String]>,
+    /// Origins whose pages may call.
+    origins: Arc<[String]>,
 }
 
 impl Names {
     pub(crate) fn of(config: &Config) -> Self {
         let listen = config.listen.parse::<SocketAddr>();
         let any = listen.is_ok_and(|address| !address.ip().is_loopback());
-        Self { any, allowed: config.hosts_allowed.clone().into() }
+        let origins = config.cors_origins.clone().into();
+        Self { any, allowed: config.hosts_allowed.clone().into(), origins }
+    }
+
+    /// Which web page sent a request, as far as it matters.
+    pub(crate) fn page(&self, headers: &HeaderMap) -> Page {
+        match self.origins.as_ref() {
+            [] => Page::Any,
+            origins => cors::allowed(origins, headers).map_or(Page::Unknown, Page::Allowed),
+        }
     }
 
     /// True when every Host is one of ours. No browser leaves it out, so a request without it is not a page's.
@@ -55,15 +70,16 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Why a request is refused that a browser sent for a web page that is not ours; `None` for others.
-pub(crate) fn refusal(names: &Names, headers: &HeaderMap) -> Option<Problem> {
+pub(crate) fn refusal(names: &Names, headers: &HeaderMap, page: &Page) -> Option<Problem> {
     if !names.admit(headers) {
         return Some(refuse(
             "the Host header is no name of this machine's loopback; call 127.0.0.1 or localhost, or add the name to \
              `hosts_allowed` of plugin rest",
         ));
     }
-    let detail = "a web page of another origin sent the request; call the server from outside a browser";
-    foreign(headers).then(|| refuse(detail))
+    let detail = "a web page of another origin sent the request; call the server from outside a browser, or add the origin \
+                  to `cors_origins` of plugin rest";
+    (!page.is_allowed() && foreign(headers)).then(|| refuse(detail))
 }
 
 fn refuse(detail: &str) -> Problem {

@@ -9,8 +9,10 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use caxton_plugin::{Code, Error, Uid};
+use caxton_acl::conversation_uid;
+use caxton_plugin::{Code, Error, Host, Uid};
 use serde_json::{Map, Value, json};
+use tracing::{debug, error};
 
 use crate::{retry, trace};
 
@@ -55,9 +57,15 @@ impl Problem {
         self
     }
 
-    /// The code.
-    pub(crate) fn code(&self) -> Code {
-        self.code
+    /// Writes it to the log: a fault of the server as an error, a refusal for who looks closely.
+    fn log(&self, method: &Method, uri: &Uri, trace: Uid) {
+        let (code, status, path, detail) = (self.code, self.status.as_u16(), uri.path(), &self.detail);
+        let trace = trace_id(trace);
+        if status == 500 {
+            error!(%code, status, %method, path, trace, detail, "a request failed");
+        } else {
+            debug!(%code, status, %method, path, trace, detail, "a request was refused");
+        }
     }
 
     /// The document for a request's path and trace.
@@ -77,7 +85,7 @@ impl Problem {
                 members.insert("retry-after-ms".to_owned(), json!(seconds * 1000));
             }
             if let Some(trace) = trace.or(self.trace) {
-                members.insert("trace-id".to_owned(), json!(format!("{:032x}", trace.to_u128())));
+                members.insert("trace-id".to_owned(), json!(trace_id(trace)));
             }
             for (name, value) in self.members {
                 members.entry(name).or_insert(value);
@@ -87,10 +95,24 @@ impl Problem {
     }
 }
 
+/// A trace's id as W3C writes it.
+fn trace_id(trace: Uid) -> String {
+    format!("{:032x}", trace.to_u128())
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let problem = Self::new(error.code(), error.message());
         match error.detail() {
+            // What is known of a message stands in the document itself, and its conversation is the trace.
+            Some(Value::Object(members)) if members.contains_key("conversation-id") => Self {
+                trace: members
+                    .get("conversation-id")
+                    .and_then(Value::as_str)
+                    .map(|text| Uid::from_u128(conversation_uid(text))),
+                members: members.clone(),
+                ..problem
+            },
             Some(context) => problem.with("context", context.clone()),
             None => problem,
         }
@@ -133,7 +155,9 @@ impl Asked {
 }
 
 /// Writes the document of a problem; other responses pass.
-pub(crate) fn render(asked: Asked, mut response: Response) -> Response {
+///
+/// A problem without a trace of its request or its conversation gets one, so that it can be found in the log.
+pub(crate) fn render(asked: Asked, mut response: Response, host: &Host) -> Response {
     if response.status().as_u16() < 400 {
         return response;
     }
@@ -144,9 +168,11 @@ pub(crate) fn render(asked: Asked, mut response: Response) -> Response {
         return response;
     };
     let status = problem.status;
+    let trace = trace.or(problem.trace).unwrap_or_else(|| host.mint());
+    problem.log(&method, &uri, trace);
     let retry_after = retry::after_seconds(problem.code, status);
     let path: String = uri.path().chars().take(INSTANCE_BYTES_MAX).collect();
-    let mut rendered = (status, Json(problem.document(&path, trace))).into_response();
+    let mut rendered = (status, Json(problem.document(&path, Some(trace)))).into_response();
     let headers = rendered.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));

@@ -3,9 +3,11 @@
 mod ask;
 mod batch;
 mod bench;
-mod contract_net;
 mod control;
+mod cors;
 mod delivery;
 mod errors;
+mod openapi;
 mod raw;
 mod sockets;
+mod streams;

@@ -90,6 +90,13 @@ impl From<serde_json::Error> for Error {
     }
 }
 
+/// A text that is no message: says the place, the fault and what to do.
+impl From<caxton_acl::Error> for Error {
+    fn from(error: caxton_acl::Error) -> Self {
+        Self::new(Code(error.code()), error.to_string())
+    }
+}
+
 impl From<PluginError> for Error {
     fn from(error: PluginError) -> Self {
         Self {

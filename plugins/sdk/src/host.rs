@@ -9,7 +9,7 @@ use std::{
 use caxton_abi::{
     Envelope, Payload, Signal, Uid,
     host::HostBox,
-    port::{Outcome, RouteUpdate},
+    port::{AgentEntry, Outcome, RouteUpdate},
     std_types::{RSlice, RStr, RString, RVec},
 };
 use serde::Serialize;
@@ -131,6 +131,28 @@ impl Host {
         let mut found = RVec::with_capacity(names.len());
         self.shared.host.addresses(RSlice::from_slice(&names), &mut found);
         found.into_vec()
+    }
+
+    /// Claims the name of an agent outside of the server; the router learns its capabilities and groups.
+    ///
+    /// # Errors
+    /// As for [`Host::claim`].
+    pub fn attach(&self, name: &str, capabilities: &[String], groups: &[String]) -> Result<u32, Error> {
+        let texts = |list: &[String]| list.iter().map(|text| text.as_str().into()).collect();
+        let entry = AgentEntry {
+            address: 0,
+            name: name.into(),
+            capabilities: texts(capabilities),
+            groups: texts(groups),
+            present: true,
+        };
+        self.shared.host.attach(entry).into_result().map_err(Error::from)
+    }
+
+    /// Gives the name of an attached agent back. With a code it was lost, and what it promised is void; with
+    /// [`Code::NONE`](caxton_abi::Code::NONE) it left by itself.
+    pub fn detach(&self, address: u32, code: caxton_abi::Code) {
+        self.shared.host.detach(address, code);
     }
 
     /// The name of an address; empty for an unknown one. Cached.

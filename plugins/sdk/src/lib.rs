@@ -12,16 +12,19 @@
 //! and one line: `caxton_plugin::plugin!(Echo, "../plugin.json");`.
 
 mod adapter;
+pub mod asking;
 pub mod config;
 pub mod error;
 #[doc(hidden)]
 pub mod export;
 pub mod guard;
+pub mod handover;
 pub mod host;
 pub mod logging;
 pub mod manifest;
 pub mod ports;
 mod reply;
+pub mod retry;
 pub mod runtime;
 pub mod storage;
 pub mod testing;

@@ -28,6 +28,7 @@
 //! | `description` | one sentence for `caxton get plugins` |
 //! | `provides` | ports it offers, `KIND/VERSION`: `endpoint/1`, `router/1`, `protocol/1`, `exporter/1`, `store/1`; the server checks that they are there |
 //! | `requires` | ports that another configured plugin must offer, in the same form |
+//! | `verbs` | families of control operations that it answers, for example `jobs` for `jobs.create` and `jobs.get`; the server hands them to [`Plugin::invoke`](crate::Plugin::invoke) |
 //! | `runtime` | true when its code needs tokio; the SDK then makes a runtime with one thread |
 //! | `config` | its configuration keys, a subset of JSON Schema: `properties` with `type`, `default`, `description`, `enum`; `required`; `additionalProperties`, which is always false |
 
@@ -56,6 +57,9 @@ pub struct Manifest {
     /// Ports that another plugin must offer.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Families of control operations that it answers.
+    #[serde(default)]
+    pub verbs: Vec<String>,
     /// True when it needs tokio.
     #[serde(default)]
     pub runtime: bool,

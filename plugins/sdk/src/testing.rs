@@ -61,6 +61,8 @@ struct State {
     muted: Vec<String>,
     fatal: Vec<Error>,
     answers: BTreeMap<String, Result<Value, Error>>,
+    /// Answers that are given once each, before those above.
+    queued: BTreeMap<String, VecDeque<Value>>,
     invocations: Vec<(String, String)>,
 }
 
@@ -108,6 +110,11 @@ impl FakeHost {
     /// Answers a control operation from now on.
     pub fn answer(&self, verb: &str, answer: Value) {
         self.lock().answers.insert(verb.to_owned(), Ok(answer));
+    }
+
+    /// Answers a control operation with each of these once, in order, and then never again: it waits for ever.
+    pub fn answer_once_each(&self, verb: &str, answers: impl IntoIterator<Item = Value>) {
+        self.lock().queued.entry(verb.to_owned()).or_default().extend(answers);
     }
 
     /// Fails a control operation from now on.
@@ -307,6 +314,14 @@ impl HostV1 for FakeHost {
         let mut state = self.lock();
         let text = String::from_utf8_lossy(request.as_slice()).into_owned();
         state.invocations.push((verb.as_str().to_owned(), text));
+        if let Some(queue) = state.queued.get_mut(verb.as_str()) {
+            return match queue.pop_front() {
+                Some(answer) => {
+                    BorrowingFfiFuture::new(std::future::ready(ROk(Payload::from(answer.to_string()))))
+                }
+                None => BorrowingFfiFuture::new(std::future::pending()),
+            };
+        }
         let answer = state
             .answers
             .get(verb.as_str())

@@ -46,6 +46,8 @@ const SERVER: &[&str] = &[
     "caxton-router",
     "caxton-protocols",
     "caxton-rest",
+    "caxton-grpc",
+    "caxton-gateway",
     "caxton-jsonl",
     "caxton-echo",
     "caxton-store-sqlite",

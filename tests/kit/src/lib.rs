@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   artifacts   server, command line and plugins by one nested cargo call; components of each language
+//!   tools       clients and checkers that others wrote, installed when they are asked for
 //!   server      a real caxtond on loopback from a configuration, stopped when it is dropped, or killed and started again
 //!   http        a light client for load, which also breaks off in every way
 //!   figures     memory, threads and files of a process; percentiles; how steep a series is
@@ -19,6 +20,7 @@ pub mod foreign;
 pub mod http;
 pub mod packages;
 pub mod server;
+pub mod tools;
 
 /// What failed, in one line.
 pub type Failure = String;

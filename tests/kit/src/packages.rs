@@ -15,6 +15,7 @@ const RUST: &[(&str, &str, &str)] = &[
     ("bidder-steady", "bidder.wasm", "bidder/steady.toml"),
     ("troublemaker", "troublemaker.wasm", "troublemaker/agent.toml"),
     ("echo", "echo.wasm", "echo/agent.toml"),
+    ("parts", "parts.wasm", "parts/agent.toml"),
 ];
 
 /// An agent that was, or could not be, packaged.

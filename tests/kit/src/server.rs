@@ -27,6 +27,7 @@ log = "info"
 
 [plugins.router]
 [plugins.protocols]
+[plugins.gateway]
 [plugins.rest]
 listen = "127.0.0.1:0"
 "#;

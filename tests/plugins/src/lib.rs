@@ -1,6 +1,14 @@
 //! Plugin unruly: misbehaves as its configuration says, so that tests can show that the server lives.
 
-use std::{future, sync::Arc, thread, time::Duration};
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use caxton_plugin::{Code, Endpoint, Envelope, Error, Host, Payload, Plugin, Ports};
 use serde::Deserialize;
@@ -48,6 +56,23 @@ pub struct Config {
 pub struct Unruly {
     host: Host,
     mode: Mode,
+    waiting: AtomicUsize,
+}
+
+/// Counted while it lives.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Plugin for Unruly {
@@ -55,7 +80,7 @@ impl Plugin for Unruly {
 
     fn create(host: Host, config: Config) -> Result<Self, Error> {
         assert!(config.mode != Mode::PanicInCreate, "create panicked as configured");
-        Ok(Self { host, mode: config.mode })
+        Ok(Self { host, mode: config.mode, waiting: AtomicUsize::new(0) })
     }
 
     fn ports(self: &Arc<Self>) -> Ports {
@@ -84,7 +109,19 @@ impl Plugin for Unruly {
 
     async fn invoke(&self, verb: &str, request: Payload) -> Result<Payload, Error> {
         match verb {
-            "same" => Ok(request),
+            "same" | "unruly.same" => Ok(request),
+            "unruly.refuse" => {
+                let detail = serde_json::json!({"line": 7, "context": "as asked"});
+                Err(Error::new(Code::JOBS_FULL, "refused as asked").retryable().with_detail(detail))
+            }
+            "unruly.panic" => panic!("invoke panicked as asked"),
+            // Waits inside this plugin's own runtime, and counts who waits.
+            "unruly.wait" => {
+                let _waits = Waits::begin(&self.waiting);
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                Ok(Payload::EMPTY)
+            }
+            "unruly.waiting" => Ok(Payload::from(self.waiting.load(Ordering::SeqCst).to_string())),
             other => Err(Error::unknown_verb(other)),
         }
     }

@@ -27,6 +27,9 @@ pub(crate) struct Journal {
     durable: HashMap<Uid, String>,
     /// The last sequence number by sender, path, receiver and class.
     order: HashMap<(u32, String, u32, u8), u64>,
+    /// Messages that waited to be tried again, by sender and sequence number: copies that a route makes of them later come
+    /// late too.
+    retried: HashSet<(u32, u64)>,
     /// Failures that are owed, by reply-with: one for each lost message, less those that were sent.
     owed: BTreeMap<u32, i64>,
     /// Addresses of endpoints, which see refusals themselves.
@@ -66,6 +69,7 @@ impl Journal {
                     self.report.retried += 1;
                     if let Some(message) = self.messages.get_mut(&signal.message) {
                         message.retried = true;
+                        self.retried.insert((signal.sender, message.sequence));
                     }
                 }
                 EventName::MESSAGE_EXPIRED => {
@@ -153,7 +157,8 @@ impl Journal {
         let class =
             words.nth(1).and_then(|word| word.parse().ok()).filter(|_| !own).unwrap_or(class::VOLATILE);
         let again = signal.flags & flags::REDELIVERED != 0;
-        let message = Message { sequence, path, class, retried: again, settled: None };
+        let retried = again || self.retried.contains(&(signal.sender, sequence));
+        let message = Message { sequence, path, class, retried, settled: None };
         let before = self.messages.insert(signal.message, message).map(|message| message.settled);
         let letter_again = again && before == Some(Some(EventName::MESSAGE_DEAD_LETTERED));
         if self.refused_ids.contains(&signal.message) || before.is_some() && !letter_again {

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use caxton_abi::port::{RouteUpdate, route};
+use caxton_abi::{
+    Code,
+    port::{AgentEntry, RouteUpdate, route},
+};
 use caxton_core::AgentSpec;
 
 use crate::{
@@ -34,7 +37,7 @@ pub(crate) enum Step {
     Router,
     /// A protocol is lost, comes back, or begins to err.
     Protocol,
-    /// A client's address is released or claimed again.
+    /// A client's address is released, lost, or claimed again.
     Client,
     /// The forwarding table is programmed from outside.
     Program,
@@ -266,7 +269,20 @@ impl World {
 
     pub(crate) fn claim(&mut self, client: usize) {
         let name = format!("client{client}");
-        let claimed = self.bus.claim(&name, OWNER, self.client(), self.now());
+        // Some clients are agents outside of the server.
+        let labels = |name: &str| vec![name.into()].into();
+        let claimed = match client % 2 {
+            0 => self.bus.claim(&name, OWNER, self.client(), self.now()),
+            _ => {
+                let entry = AgentEntry {
+                    name: name.as_str().into(),
+                    capabilities: labels("x"),
+                    groups: labels("a"),
+                    ..AgentEntry::default()
+                };
+                self.bus.attach(entry, OWNER, self.client(), self.now())
+            }
+        };
         if let (Ok(address), Some(slot)) = (claimed, self.clients.get_mut(client)) {
             *slot = Some(address);
             self.journal.endpoints.insert(address);
@@ -281,8 +297,10 @@ impl World {
         let client = self.below(self.clients.len());
         match self.clients.get_mut(client).and_then(Option::take) {
             Some(address) => {
-                self.bus.release(address, self.now());
-                format!("client{client} is released")
+                let lost = open(&self.shared).chance.percent(50);
+                let code = if lost { Code::ATTACHMENT_LOST } else { Code::NONE };
+                self.bus.detach(address, code, self.now());
+                format!("client{client} is {}", if lost { "lost" } else { "released" })
             }
             None => {
                 self.claim(client);

@@ -21,6 +21,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("caxton-store-sqlite", &["caxton-plugin", "rusqlite", "serde", "tracing"]),
     ("caxton-store-redb", &["caxton-plugin", "redb", "serde", "tracing"]),
     ("caxton-rest", REST),
+    ("caxton-grpc", GRPC),
+    ("caxton-proto", PROTO),
+    ("caxton-gateway", GATEWAY),
     ("caxton", CLI),
     ("caxton-agent", &["wit-bindgen", "serde", "serde_json", "thiserror"]),
     ("caxton-conformance", &["caxton-plugin", "proptest", "rustix", "tempfile"]),
@@ -41,6 +44,8 @@ const HOST: &[&str] = &[
     "caxton-core", "caxton-runtime", "caxton-acl", "caxton-abi", "libloading", "object", "tokio", "clap", "miette", "toml",
     "base64", "postcard", "serde", "serde_json", "sha2", "strsim", "thiserror", "tracing", "tracing-subscriber",
     "rustix",
+    // What `plugin test` holds plugins to.
+    "caxton-conformance", "caxton-plugin", "tempfile",
 ];
 
 #[rustfmt::skip]
@@ -51,16 +56,31 @@ const SDK: &[&str] = &[
 
 const PLUGIN: &[&str] = &["caxton-plugin", "caxton-acl", "foldhash", "serde", "serde_json", "tracing"];
 
+const GATEWAY: &[&str] =
+    &["caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing", "tokio", "base64"];
+
 #[rustfmt::skip]
 const REST: &[&str] = &[
     "caxton-plugin", "caxton-acl", "serde", "serde_json", "tracing", "axum", "tokio", "http-body-util", "hyper",
-    "hyper-util", "bytes", "base64",
+    "hyper-util", "bytes", "base64", "caxton-proto", "utoipa",
+];
+
+#[rustfmt::skip]
+const GRPC: &[&str] = &[
+    "caxton-plugin", "caxton-acl", "caxton-proto", "serde", "serde_json", "tracing", "tokio", "tokio-stream", "bytes",
+    "http-body", "prost", "prost-reflect", "prost-types", "tonic", "tonic-health", "tonic-reflection", "tonic-types", "tower",
+];
+
+#[rustfmt::skip]
+const PROTO: &[&str] = &[
+    "base64", "prost", "prost-reflect", "prost-types", "serde_json", "tonic", "tonic-prost",
 ];
 
 #[rustfmt::skip]
 const CLI: &[&str] = &[
     "caxton-acl", "clap", "clap_complete", "anstream", "anstyle", "serde", "serde_json", "strsim", "thiserror", "toml",
-    "ureq", "rustix", "base64", "unicode-width", "terminal_size",
+    "ureq", "rustix", "base64", "unicode-width", "terminal_size", "clap_mangen", "flate2", "minijinja", "notify", "ratatui",
+    "sha2", "signal-hook", "tar", "toml_edit", "wasm-encoder", "wasmparser",
 ];
 
 /// Crates with one owner, and what the kernel must never name.
@@ -74,8 +94,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("redb", &["caxton-store-redb"]),
     ("hyper", &["caxton-rest"]),
     ("clap", &["caxton", "caxton-benches", "caxton-host", "caxton-tasks"]),
-    ("tonic", &[]),
-    ("prost", &[]),
+    ("tonic", &["caxton-grpc", "caxton-proto"]),
+    ("prost", &["caxton-grpc", "caxton-proto"]),
     ("opentelemetry", &[]),
 ];
 

@@ -32,6 +32,7 @@ restarts_max = 1000
 
 [plugins.router]
 [plugins.protocols]
+[plugins.gateway]
 [plugins.rest]
 listen = "127.0.0.1:0"
 request_timeout_ms = 2000

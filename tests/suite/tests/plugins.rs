@@ -73,7 +73,7 @@ fn a_plugin_of_another_abi_major_is_refused_with_both_versions() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("libcaxton_other.so");
     fs::write(&file, bytes).unwrap();
-    cannot_run(&file.display().to_string(), "", "CX0203", &["9.3", "0.3"]);
+    cannot_run(&file.display().to_string(), "", "CX0203", &["9.4", "0.4"]);
 }
 
 #[test]

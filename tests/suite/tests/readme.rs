@@ -46,8 +46,10 @@ fn the_two_first_commands_are_demo_and_test() {
 fn the_lines_of_the_second_terminal_work_as_printed() {
     caxton_kit::packages::rust().unwrap();
     let config = fs::read_to_string(artifacts::root().join("docs/guide/caxton.toml")).unwrap();
-    let config =
-        config.replace("127.0.0.1:8400", "127.0.0.1:0").replace("target/caxton-trace", "target/readme-trace");
+    let config = config
+        .replace("127.0.0.1:8400", "127.0.0.1:0")
+        .replace("127.0.0.1:8401", "127.0.0.1:0")
+        .replace("target/caxton-trace", "target/readme-trace");
     let server = Server::start(&config).unwrap();
     for line in block_with("caxton ask echo").iter().filter(|line| !line.starts_with("export")) {
         let line = line.replace("target/agents", &caxton_kit::packages::dir().display().to_string());

@@ -271,7 +271,7 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_file_changes_nothing() {
     fs::write(&file, format!("{CONFIG}\n[plugins.echo]\nnaem = \"x\"\n")).unwrap();
     hang_up(&server);
     until("it is refused", &server, || server.log().contains("the configuration is not changed"));
-    assert!(server.log().contains(":11:1"), "{}", server.log());
+    assert!(server.log().contains(":12:1"), "{}", server.log());
     let (status, refused) = post(&client(), &format!("{}/v1/reload", server.url()), &json!({})).unwrap();
     assert!(status == 400 && refused.to_string().contains("did you mean `name`?"), "{status} {refused}");
     assert_eq!(describe(&server, "jsonl")["state"], "running");

@@ -1,4 +1,4 @@
-//! What the cargo aliases run: `cargo demo`, `cargo artifacts` and `cargo e2e`.
+//! What the cargo aliases run: `cargo demo`, `cargo artifacts`, `cargo tools` and `cargo e2e`.
 
 mod auction;
 mod demo;
@@ -25,6 +25,8 @@ enum Task {
     Demo(Demo),
     /// Builds the server, the command line and the plugins into target/debug, and the agents into target/agents.
     Artifacts,
+    /// Installs the foreign clients and checkers that some tests run: Python packages and buf, below target/tools.
+    Tools,
     /// Shows on a real server that a promise of the delivery contract is kept.
     E2e(e2e::Options),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Tasks::parse_from(words(std::env::args_os())).task {
         Task::Demo(options) => demo::run(&options),
         Task::Artifacts => artifacts(),
+        Task::Tools => tools(),
         Task::E2e(options) => e2e::run(&options),
     };
     match done {
@@ -71,6 +74,12 @@ fn artifacts() -> Result<(), String> {
             Err(why) => println!("agent {}: not built: {why}", package.name),
         }
     }
+    Ok(())
+}
+
+fn tools() -> Result<(), String> {
+    println!("Python clients: {}", caxton_kit::tools::python()?.display());
+    println!("buf: {}", caxton_kit::tools::buf()?.display());
     Ok(())
 }
 

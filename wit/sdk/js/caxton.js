@@ -9,7 +9,10 @@ import directory from "caxton:agent/directory@0.1.0";
 import log from "caxton:agent/log@0.1.0";
 import { decode, encode } from "./utf8.js";
 
-export { decode, encode };
+export { decode, encode, log };
+
+// The user parameter of an answer that others follow.
+export const PARTIAL = "X-Partial";
 
 const NO_UID = { a: 0, b: 0, c: 0, d: 0 };
 const ANSWERS = new Set([
@@ -62,6 +65,11 @@ export class Message {
   get content() { return this.wire.content; }
   get text() { return decode(this.wire.content); }
   get json() { return JSON.parse(this.text); }
+  // A user parameter (`X-…`) by its name, in any case.
+  param(name) {
+    const same = ([key]) => key.toLowerCase() === name.toLowerCase();
+    return this.wire.extra?.params.find(same)?.[1];
+  }
   get isAnswer() { return ANSWERS.has(this.performative); }
 
   // Begins an answer by the rules of SC00061.
@@ -73,6 +81,8 @@ export class Message {
     return draft;
   }
   inform() { return this.reply("inform"); }
+  // Begins a part of an answer, which others follow; the last one is an `inform`.
+  replyPart() { return this.inform().param(PARTIAL, "true"); }
   refuse(reason) { return this.reply("refuse").json(reason); }
   failure(reason) { return this.reply("failure").json(reason); }
   notUnderstood(reason) { return this.reply("not-understood").json(reason); }
@@ -93,6 +103,12 @@ export class Draft {
   text(text) { return this.content(encode(text)); }
   json(value) { return this.text(JSON.stringify(value)); }
   protocol(name) { this.wire.protocol = directory.intern(name); return this; }
+  // Adds a user parameter; its name begins with `X-`.
+  param(name, value) {
+    this.wire.extra ??= { receivers: [], replyTo: [], params: [] };
+    this.wire.extra.params.push([name, value]);
+    return this;
+  }
   replyWith(number) { this.wire.replyWith = number; return this; }
   replyByIn(ms) {
     const at = nowMs() + ms;

@@ -15,6 +15,8 @@ from wit_world.imports.types import FaultKind, Performative
 
 #: Proposals that may wait for their decision at once; a call beyond that is refused as overloaded.
 OPEN_BIDS_MAX = 1024
+#: The user parameter of an answer that others follow.
+PARTIAL = "X-Partial"
 #: How long a proposal binds, in seconds, unless the bidder says otherwise.
 BID_VALID_FOR = 60.0
 
@@ -90,6 +92,11 @@ class Message:
     def json(self):
         return json.loads(self.content)
 
+    def param(self, name):
+        """A user parameter (`X-…`) by its name, in any case; None without it."""
+        params = self.wire.extra.params if self.wire.extra else []
+        return next((value for key, value in params if key.lower() == name.lower()), None)
+
     @property
     def is_answer(self):
         return self.performative in _ANSWERS
@@ -107,6 +114,10 @@ class Message:
 
     def inform(self):
         return self.reply(Performative.INFORM)
+
+    def reply_part(self):
+        """Begins a part of an answer, which others follow; the last one is an `inform`."""
+        return self.inform().param(PARTIAL, "true")
 
     def refuse(self, reason):
         return self.reply(Performative.REFUSE).reason(reason)
@@ -143,6 +154,13 @@ class Draft:
 
     def protocol(self, name):
         self.wire.protocol = directory.intern(name)
+        return self
+
+    def param(self, name, value):
+        """Adds a user parameter; its name begins with `X-`."""
+        if self.wire.extra is None:
+            self.wire.extra = wire.Extra([], [], [])
+        self.wire.extra.params.append((name, value))
         return self
 
     def reply_with(self, number):

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 pub mod actors;
+pub mod calls;
 pub mod load;
 mod memory;
 pub mod role;

@@ -1,6 +1,6 @@
 //! `caxton ask`: sends one message, waits for the answer and prints its content.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
 use caxton_acl::Performative;
 use serde_json::{Map, Value, json};
@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 use super::{send::performative, text};
 use crate::{
     class::Class,
-    client::{Client, segment},
+    client::{self, Client, segment},
     content,
+    events::Events,
     failure::{Exit, Failure, cannot},
     output::{Format, Output},
+    problem::Problem,
     retry::Patience,
     time,
 };
@@ -26,6 +28,7 @@ Examples:
   caxton ask echo hello
   caxton ask counter --file notes.txt > report.json
   git log | caxton ask summary - --timeout 2m
+  caxton ask writer 'a poem' --stream
   caxton ask echo hello -o json";
 
 /// The parameter that carries the name of the file that a content was read from.
@@ -36,7 +39,7 @@ const FILE_PARAMETER: &str = "file";
 #[command(after_long_help = EXAMPLES)]
 pub struct Ask {
     /// The agent to ask
-    #[arg(value_name = "AGENT")]
+    #[arg(value_name = "AGENT", add = crate::complete::agents())]
     agent: String,
     /// The content: text, @FILE, or - for stdin
     #[arg(value_name = "CONTENT")]
@@ -53,6 +56,9 @@ pub struct Ask {
     /// Do not try again when the server says that it is full
     #[arg(long)]
     no_retry: bool,
+    /// Print the parts of the answer as they come; the question then names no protocol
+    #[arg(long)]
+    stream: bool,
     /// A file to send as the content, together with its name
     #[arg(long, value_name = "FILE", conflicts_with = "content")]
     file: Option<PathBuf>,
@@ -73,6 +79,7 @@ impl Ask {
             (None, None) => Vec::new(),
         };
         match output.format {
+            _ if self.stream => self.ask_in_parts(client, output, content),
             Format::Json | Format::Jsonl => self.ask_document(client, output, content),
             Format::Table | Format::Wide | Format::Name => self.ask_raw(client, output, content),
         }
@@ -106,6 +113,57 @@ impl Ask {
     }
 
     fn ask_document(&self, client: &Client, output: &Output, content: Vec<u8>) -> Result<(), Failure> {
+        let message = self.message(content);
+        let path = |left| format!("/v1/ask?timeout-ms={}", time::millis(left));
+        let answer = self
+            .patience()
+            .call(output, |left| client.post_and_wait(&path(left), &message, left))
+            .map_err(cannot(self.doing()))?;
+        output.document(&answer)?;
+        self.agreed(&answer)
+    }
+
+    /// Prints each part as it comes: its content, or the whole message in a line of JSON.
+    fn ask_in_parts(&self, client: &Client, output: &Output, content: Vec<u8>) -> Result<(), Failure> {
+        let path = format!("/v1/ask?timeout-ms={}", time::millis(self.timeout));
+        let stream = client.post_for_events(&path, &self.message(content), self.timeout);
+        let mut events = Events::new(stream.map_err(cannot(self.doing()))?);
+        let broken = |why: String| {
+            Failure::new(Exit::Failure, format!("cannot {}", self.doing()), why, "look with `caxton status`")
+        };
+        let mut last = Value::Null;
+        while let Some(event) =
+            events.read().map_err(|error| broken(format!("the answer broke off: {error}")))?
+        {
+            let document: Value = serde_json::from_str(&event.data).unwrap_or_default();
+            match event.name.as_str() {
+                "message" => {
+                    if output.is_json() {
+                        output.line(&document.to_string())?;
+                    } else {
+                        output.part(&content::of(&document))?;
+                    }
+                    last = document;
+                }
+                "problem" => {
+                    let status = document.get("status").and_then(Value::as_u64).unwrap_or_default();
+                    let problem =
+                        Problem::of(u16::try_from(status).unwrap_or_default(), event.data.as_bytes());
+                    return Err(Failure::of(&self.doing(), client::Error::Problem(Box::new(problem))));
+                }
+                "end" => {
+                    if !output.is_json() && std::io::stdout().is_terminal() {
+                        output.line("")?;
+                    }
+                    return self.agreed(&last);
+                }
+                _ => {}
+            }
+        }
+        Err(broken("the answer ended before its last part".to_owned()))
+    }
+
+    fn message(&self, content: Vec<u8>) -> Value {
         let mut message = Map::new();
         message.insert("performative".to_owned(), json!(self.performative.as_str()));
         message.insert("receiver".to_owned(), json!([self.agent]));
@@ -116,18 +174,16 @@ impl Ask {
         if let Some(class) = self.class {
             message.insert("class".to_owned(), json!(class.as_str()));
         }
-        let message = Value::Object(message);
-        let path = |left| format!("/v1/ask?timeout-ms={}", time::millis(left));
-        let answer = self
-            .patience()
-            .call(output, |left| client.post_and_wait(&path(left), &message, left))
-            .map_err(cannot(self.doing()))?;
-        output.document(&answer)?;
-        let act = text(&answer, "performative").to_ascii_lowercase();
+        Value::Object(message)
+    }
+
+    /// An answer that says no is a failure.
+    fn agreed(&self, answer: &Value) -> Result<(), Failure> {
+        let act = text(answer, "performative").to_ascii_lowercase();
         match act.as_str() {
             "failure" | "refuse" | "not-understood" => {
                 let what = format!("`{}` answered {act}", self.agent);
-                Err(Failure::new(Exit::Failure, what, text(&answer, "content"), ""))
+                Err(Failure::new(Exit::Failure, what, text(answer, "content"), ""))
             }
             _ => Ok(()),
         }

@@ -3,15 +3,30 @@
 use std::io::Write as _;
 
 use clap::{CommandFactory as _, ValueEnum};
-use clap_complete::Shell;
+use clap_complete::{
+    CompleteEnv,
+    env::{Bash, EnvCompleter, Fish, Zsh},
+};
 
 use crate::{arguments::Arguments, failure::Failure};
 
 const EXAMPLES: &str = "\
+The script asks this program what can stand where, and this program asks the server for the names of agents, plugins and \
+conversations. A server that does not answer within 200 ms gives no names.
+
 Examples:
   caxton completion bash > ~/.local/share/bash-completion/completions/caxton
   caxton completion zsh > ~/.zfunc/_caxton
   caxton completion fish > ~/.config/fish/completions/caxton.fish";
+
+/// The variable by which a shell's script asks for what can stand at a place.
+const VARIABLE: &str = "COMPLETE";
+const NAME: &str = "caxton";
+
+/// Answers a shell's script and ends the process, where it is one that asks.
+pub fn answer() {
+    CompleteEnv::with_factory(Arguments::command).var(VARIABLE).complete();
+}
 
 /// The arguments of `caxton completion`.
 #[derive(Debug, clap::Args)]
@@ -35,13 +50,13 @@ impl Completion {
     /// # Errors
     /// Only when stdout cannot be written.
     pub fn run(&self) -> Result<(), Failure> {
-        let shell = match self.shell {
-            Kind::Bash => Shell::Bash,
-            Kind::Zsh => Shell::Zsh,
-            Kind::Fish => Shell::Fish,
+        let shell: &dyn EnvCompleter = match self.shell {
+            Kind::Bash => &Bash,
+            Kind::Zsh => &Zsh,
+            Kind::Fish => &Fish,
         };
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Arguments::command(), "caxton", &mut script);
+        shell.write_registration(VARIABLE, NAME, NAME, NAME, &mut script)?;
         Ok(std::io::stdout().lock().write_all(&script)?)
     }
 }

@@ -1,5 +1,7 @@
 //! `caxton conversation`: lists conversations, and draws one.
 
+use std::{io::IsTerminal as _, ops::ControlFlow};
+
 use clap::{Subcommand, ValueEnum};
 
 use super::get::{self, Kind};
@@ -7,6 +9,7 @@ use crate::{
     client::{Client, segment},
     conversation::{self, Conversation, Glyphs, Options},
     failure::{Exit, Failure, cannot},
+    follow,
     output::{self, Format, Output},
 };
 
@@ -23,10 +26,12 @@ printed.
 Examples:
   caxton conversation show 0198c5f2-6a1e-7c3b-9d52-0f6e8a41b7c3
   caxton conversation show $(caxton conversation ls --limit 1 -o name)
+  caxton conversation show ID --follow
   caxton conversation show ID --as mermaid > auction.mmd";
 
 /// The arguments of `caxton conversation`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = SHOW_EXAMPLES)]
 pub struct ConversationCommand {
     #[command(subcommand)]
     command: Command,
@@ -45,10 +50,14 @@ enum Command {
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show {
         /// The conversation's id
+        #[arg(add = crate::complete::conversations())]
         id: String,
         /// How to show it
-        #[arg(long = "as", value_name = "FORM", default_value = "sequence")]
+        #[arg(long = "as", value_name = "FORM", default_value = "sequence", conflicts_with = "follow")]
         form: Form,
+        /// Go on until the conversation is closed: drawn anew on a terminal, else drawn at the end
+        #[arg(short, long)]
+        follow: bool,
         /// Draw with ASCII characters only; so it is also where the locale is not UTF-8
         #[arg(long)]
         ascii: bool,
@@ -76,7 +85,10 @@ impl ConversationCommand {
     pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
         match &self.command {
             Command::Ls { limit } => get::list(Kind::Conversations, *limit, client, output),
-            Command::Show { id, form, ascii } => match form {
+            Command::Show { id, follow: true, ascii, .. } => {
+                follow(client, output, id, with_ascii(*ascii, conversation::render))
+            }
+            Command::Show { id, form, ascii, .. } => match form {
                 Form::Json => {
                     show(client, &Output { format: Format::Json, ..*output }, id, conversation::render)
                 }
@@ -100,6 +112,29 @@ fn with_ascii(
     }
 }
 
+/// Shows a conversation each time that it changed, until it is closed.
+fn follow(
+    client: &Client,
+    output: &Output,
+    id: &str,
+    draw: impl Fn(&Conversation, Options) -> String,
+) -> Result<(), Failure> {
+    let path = format!("/v1/conversations/{}", segment(id));
+    let drawn_anew = std::io::stdout().is_terminal() && !output.is_json();
+    let last = follow::watch::<Failure>(client, &path, |document| {
+        if output.is_json() {
+            output.line(&document.to_string())?;
+        } else if drawn_anew {
+            output.part(b"\x1b[H\x1b[2J")?;
+            draw_one(document.clone(), id, output, &draw)?;
+        }
+        let closed = super::text(document, "state") == "closed";
+        Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    let last = last.map_err(|failure| failure.during(&format!("follow conversation `{id}`")))?;
+    if drawn_anew || output.is_json() { Ok(()) } else { draw_one(last, id, output, draw) }
+}
+
 /// Gets a conversation and shows it: drawn for people, else as the document or its id.
 pub(super) fn show(
     client: &Client,
@@ -114,11 +149,20 @@ pub(super) fn show(
         Format::Name => return output.line(&super::text(&document, "id")),
         Format::Table | Format::Wide => {}
     }
+    draw_one(document, id, output, draw)
+}
+
+fn draw_one(
+    document: serde_json::Value,
+    id: &str,
+    output: &Output,
+    draw: impl Fn(&Conversation, Options) -> String,
+) -> Result<(), Failure> {
     let conversation: Conversation = serde_json::from_value(document).map_err(|error| {
         let why = format!("the server's document is not of this version: {error}");
         Failure::new(
             Exit::Incompatible,
-            format!("cannot {what}"),
+            format!("cannot show conversation `{id}`"),
             why,
             "compare `caxton version`, or use `-o json`",
         )

@@ -16,6 +16,7 @@ Examples:
 
 /// The arguments of `caxton delete`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Delete {
     #[command(subcommand)]
     what: What,
@@ -27,7 +28,7 @@ enum What {
     #[command(after_long_help = EXAMPLES)]
     Agent {
         /// The agents' names
-        #[arg(value_name = "NAME", required = true)]
+        #[arg(value_name = "NAME", required = true, add = crate::complete::agents())]
         names: Vec<String>,
     },
 }

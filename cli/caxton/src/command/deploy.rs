@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{get::short_digest, text};
 use crate::{
+    author,
     client::{self, Client, segment},
     content,
     failure::{Exit, Failure, cannot},
@@ -20,13 +21,17 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-A PATH is an agent's manifest in TOML, or a component (.wasm). A manifest has these keys:
+A PATH is an agent's manifest in TOML, a folder with an agent.toml, or a component (.wasm), which may be a package: a \
+component with its manifest inside, as `caxton build` makes it. A manifest has these keys:
 
   name = \"bidder-js\"
+  version = \"0.1.0\"
   component = \"bidder.wasm\"          # relative to the manifest
   capabilities = [\"count-words\"]
   groups = [\"bidders\"]
   grants = []
+  restart = \"on-failure\"            # or never
+  delivery = \"volatile\"             # or acked, durable
   [config]                           # anything; the agent's init gets it as JSON
   [limits]                           # all optional
   memory_bytes_max = 134217728
@@ -34,12 +39,15 @@ A PATH is an agent's manifest in TOML, or a component (.wasm). A manifest has th
   mailbox_messages_max = 1024
   restarts_max = 5
   recycle_memory_bytes = 33554432
+  [build]                            # for `caxton build`
+  lang = \"js\"                        # or rust, python
 
-An agent that is there already gets a new version: it starts beside the old one, new conversations go to it when it is \
+What is left out comes from the package. An agent that is there already gets a new version: it starts beside the old one, new conversations go to it when it is \
 active, and the old one finishes its own. When it does not become active, the old one stays.
 
 Examples:
   caxton deploy agents/bidder-js.toml agents/bidder-py.toml
+  caxton deploy greeter
   caxton deploy bidder.toml --canary 10
   caxton deploy echo.wasm --new
   caxton deploy bidder.wasm --name bidder-2 --group bidders --config '{\"price\": 3}'";
@@ -51,7 +59,7 @@ const POLL: Duration = Duration::from_millis(50);
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Deploy {
-    /// Manifests (.toml) and components (.wasm)
+    /// Manifests (.toml), components (.wasm) and folders with an agent.toml
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Refuse a name that an agent has already
@@ -60,7 +68,7 @@ pub struct Deploy {
     /// Give the new version this share of the new conversations, until it is promoted or rolled back
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
     canary: Option<u8>,
-    /// The agent's name; else the manifest's, or the component's file name
+    /// The agent's name; else the manifest's, the package's, or the component's file name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// A capability of an agent that is deployed from a component; may be repeated
@@ -130,7 +138,7 @@ impl Deploy {
             self.of_component(path)?
         } else {
             self.refuse_options_beside(path)?;
-            Manifest::read(path)?
+            if path.is_dir() { Manifest::read(&path.join(author::MANIFEST))? } else { Manifest::read(path)? }
         };
         if let Some(name) = &self.name {
             manifest.name.clone_from(name);
@@ -152,21 +160,25 @@ impl Deploy {
     }
 
     fn of_component(&self, path: &Path) -> Result<Manifest, Failure> {
+        let packed = author::package::read(&content::file(path)?);
+        let named = packed.as_ref().map(|package| text(package, "name")).filter(|name| !name.is_empty());
+        let said = |words: &[String]| Some(words.to_vec()).filter(|words| !words.is_empty());
         Ok(Manifest {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: named
+                .unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
             component: path.to_owned(),
-            capabilities: self.capabilities.clone(),
-            groups: self.groups.clone(),
-            grants: self.grants.clone(),
-            config: self.config.as_deref().map_or(Ok(Value::Object(Map::new())), config)?,
-            limits: Map::new(),
+            capabilities: said(&self.capabilities),
+            groups: said(&self.groups),
+            grants: said(&self.grants),
+            config: self.config.as_deref().map(config).transpose()?,
+            ..Manifest::default()
         })
     }
 
     fn deploy(&self, manifest: &Manifest, client: &Client, output: &Output) -> Result<Value, Failure> {
         let name = &manifest.name;
         let doing = format!("deploy `{name}`");
-        let component = content::file(&manifest.component)?;
+        let component = component(manifest)?;
         let stored = client.put("/v1/components", "application/wasm", &component);
         let stored = stored.map_err(cannot(format!("store {}", manifest.component.display())))?;
         let digest = text(&stored, "digest");
@@ -179,25 +191,47 @@ impl Deploy {
             let path = format!("/v1/agents/{}{canary}", segment(name));
             client.put_and_wait(&path, &document, self.timeout).map_err(cannot(doing))?
         };
-        self.wait(agent, name, client)
+        wait(agent, name, self.timeout, client)
     }
+}
 
-    /// Asks until the agent is neither starting nor unknown.
-    fn wait(&self, mut agent: Value, name: &str, client: &Client) -> Result<Value, Failure> {
-        let begun = Instant::now();
-        while text(&agent, "state") == "starting" {
-            if begun.elapsed() > self.timeout {
-                let why = format!("it was still starting after {}", time::spoken(time::millis(self.timeout)));
-                let fix =
-                    format!("look at it with `caxton describe agent {name}`, or allow more with `--timeout`");
-                return Err(Failure::new(Exit::Timeout, format!("agent `{name}` is not active"), why, fix));
-            }
-            std::thread::sleep(POLL);
-            let path = format!("/v1/agents/{}", segment(name));
-            agent = client.get(&path).map_err(cannot(format!("see whether `{name}` is active")))?;
+/// Asks until the agent is neither starting nor unknown.
+fn wait(mut agent: Value, name: &str, timeout: Duration, client: &Client) -> Result<Value, Failure> {
+    let begun = Instant::now();
+    while text(&agent, "state") == "starting" {
+        if begun.elapsed() > timeout {
+            let why = format!("it was still starting after {}", time::spoken(time::millis(timeout)));
+            let fix =
+                format!("look at it with `caxton describe agent {name}`, or allow more with `--timeout`");
+            return Err(Failure::new(Exit::Timeout, format!("agent `{name}` is not active"), why, fix));
         }
-        Ok(agent)
+        std::thread::sleep(POLL);
+        let path = format!("/v1/agents/{}", segment(name));
+        agent = client.get(&path).map_err(cannot(format!("see whether `{name}` is active")))?;
     }
+    Ok(agent)
+}
+
+/// The component's bytes; where they are not there and could be built, with what builds them.
+fn component(manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+    content::file(&manifest.component).map_err(|mut failure| {
+        if let (Failure::Report(report), Some(_)) = (&mut failure, &manifest.build) {
+            report.fix = "build it with `caxton build` in the agent's folder".to_owned();
+        }
+        failure
+    })
+}
+
+/// Asks until the agent is active, and refuses any other end.
+pub(crate) fn wait_active(
+    agent: Value,
+    name: &str,
+    timeout: Duration,
+    client: &Client,
+) -> Result<Value, Failure> {
+    let agent = wait(agent, name, timeout, client)?;
+    active(&agent, name)?;
+    Ok(agent)
 }
 
 fn config(given: &str) -> Result<Value, Failure> {

@@ -31,26 +31,33 @@ pub struct Describe {
 #[derive(Debug, Subcommand)]
 enum What {
     /// An agent: its state, its component, its limits, its figures and its versions
+    #[command(after_long_help = EXAMPLES)]
     Agent {
         /// The agent's name
+        #[arg(add = crate::complete::agents())]
         name: String,
     },
     /// A plugin: its state and why, its version, its file
+    #[command(after_long_help = EXAMPLES)]
     Plugin {
         /// The plugin's name in the configuration
+        #[arg(add = crate::complete::plugins())]
         name: String,
     },
     /// A conversation: who took part, and everything that happened, as a table
+    #[command(after_long_help = EXAMPLES)]
     Conversation {
         /// The conversation's id
         id: String,
     },
     /// A stored component: its world and its imports
+    #[command(after_long_help = EXAMPLES)]
     Component {
         /// The component's digest, or enough of its beginning
         digest: String,
     },
     /// A dead letter: why it reached nobody, who sent it to whom, and its content
+    #[command(after_long_help = EXAMPLES)]
     DeadLetter {
         /// The dead letter's id, as `caxton get dead-letters` lists it
         id: String,

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{items, text};
+use super::{items, job, text};
 use crate::{
     client::{Client, segment},
     failure::{Exit, Failure, cannot},
@@ -17,6 +17,9 @@ Examples:
   caxton get agents
   caxton get agents -o wide
   caxton get plugins -o json
+  caxton get jobs
+  caxton get attachments
+  caxton get events --limit 1000
   caxton get dead-letters --limit 10
   caxton get dead-letters --reason mailbox-full --agent bidder-js
   caxton delete agent $(caxton get agents -o name)";
@@ -28,7 +31,7 @@ pub struct Get {
     /// What to list
     #[arg(value_name = "KIND")]
     kind: Kind,
-    /// How many conversations or dead letters to list at most, the newest first
+    /// How many conversations, dead letters, jobs or events to list at most
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Only dead letters with this reason: a code or its name
@@ -57,6 +60,15 @@ pub enum Kind {
     /// Stored WebAssembly components
     #[value(alias = "component")]
     Components,
+    /// Jobs, the newest first
+    #[value(alias = "job")]
+    Jobs,
+    /// Agents outside of the server
+    #[value(alias = "attachment")]
+    Attachments,
+    /// What happened to agents and plugins, the oldest first
+    #[value(alias = "event")]
+    Events,
 }
 
 /// A column: its heading, and the cell of an item.
@@ -71,6 +83,8 @@ enum Cell {
     Ago(&'static str),
     /// The beginning of the digest under the key.
     Digest(&'static str),
+    /// How far a job is.
+    Progress,
 }
 
 impl Get {
@@ -127,6 +141,7 @@ fn table(columns: &[Column], items: &[Value], now_micros: i64) -> Table {
             Cell::Text(key) => text(item, key).lines().next().unwrap_or_default().to_owned(),
             Cell::Ago(key) => ago(&text(item, key), now_micros),
             Cell::Digest(key) => short_digest(&text(item, key)),
+            Cell::Progress => job::progress(item),
         }));
     }
     table
@@ -147,6 +162,9 @@ impl Kind {
             Self::Conversations => "conversations",
             Self::DeadLetters => "dead letters",
             Self::Components => "components",
+            Self::Jobs => "jobs",
+            Self::Attachments => "attachments",
+            Self::Events => "events",
         }
     }
 
@@ -157,15 +175,19 @@ impl Kind {
             Self::Conversations => format!("/v1/conversations?limit={limit}"),
             Self::DeadLetters => format!("/v1/dead-letters?limit={limit}"),
             Self::Components => "/v1/components".to_owned(),
+            Self::Jobs => format!("/v1/jobs?limit={limit}"),
+            Self::Attachments => "/v1/attachments".to_owned(),
+            Self::Events => format!("/v1/events?limit={limit}"),
         }
     }
 
     /// The key that names an item.
     fn name_key(self) -> &'static str {
         match self {
-            Self::Agents | Self::Plugins => "name",
-            Self::Conversations | Self::DeadLetters => "id",
+            Self::Agents | Self::Plugins | Self::Attachments => "name",
+            Self::Conversations | Self::DeadLetters | Self::Jobs => "id",
             Self::Components => "digest",
+            Self::Events => "sequence",
         }
     }
 
@@ -211,6 +233,28 @@ impl Kind {
             Self::Components => {
                 &[("DIGEST", Digest("digest")), ("BYTES", Text("bytes")), ("WORLD", Text("world"))]
             }
+            Self::Jobs => &[
+                ("ID", Text("id")),
+                ("AGENT", Text("agent")),
+                ("STATE", Text("state")),
+                ("ITEMS", Cell::Progress),
+                ("AGE", Ago("created")),
+            ],
+            Self::Attachments => &[
+                ("NAME", Text("name")),
+                ("QUEUED", Text("queued")),
+                ("RECEIVED", Text("received")),
+                ("SENT", Text("sent")),
+                ("AGE", Ago("since")),
+            ],
+            Self::Events => &[
+                ("AGE", Ago("time")),
+                ("EVENT", Text("event")),
+                ("SUBJECT", Text("subject")),
+                ("FROM", Text("from")),
+                ("STATE", Text("state")),
+                ("REASON", Text("reason")),
+            ],
         }
     }
 
@@ -246,6 +290,22 @@ impl Kind {
                 ("TRACE", Text("trace")),
             ],
             Self::Components => &[("IMPORTS", Text("imports")), ("FULL DIGEST", Text("digest"))],
+            Self::Jobs => &[
+                ("CONCURRENCY", Text("concurrency")),
+                ("ENDED", Text("ended")),
+                ("EXPIRES", Text("expires")),
+            ],
+            Self::Attachments => &[
+                ("CAPABILITIES", Text("capabilities")),
+                ("GROUPS", Text("groups")),
+                ("LEASE", Text("lease-ms")),
+            ],
+            Self::Events => &[
+                ("SEQUENCE", Text("sequence")),
+                ("TIME", Text("time")),
+                ("REVISION", Text("revision")),
+                ("CODE", Text("code")),
+            ],
         }
     }
 }

@@ -27,7 +27,7 @@ Examples:
 #[command(after_long_help = PROMOTE_EXAMPLES)]
 pub struct Promote {
     /// The agent's name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = crate::complete::agents())]
     name: String,
 }
 
@@ -36,7 +36,7 @@ pub struct Promote {
 #[command(after_long_help = ROLLBACK_EXAMPLES)]
 pub struct Rollback {
     /// The agent's name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = crate::complete::agents())]
     name: String,
 }
 

@@ -38,7 +38,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Send {
     /// The receivers; a name without `@` belongs to the server's platform
-    #[arg(value_name = "AGENT", required = true)]
+    #[arg(value_name = "AGENT", required = true, add = crate::complete::agents())]
     receivers: Vec<String>,
     /// The communicative act
     #[arg(short, long, value_name = "ACT", default_value = "inform", value_parser = performative)]

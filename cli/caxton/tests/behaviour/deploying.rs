@@ -44,8 +44,8 @@ fn manifest_is_deployed_and_its_start_waited_for() {
     assert!(seen[0].headers.contains("content-type: application/wasm"));
     assert_eq!(
         seen[1].json(),
-        json!({"name": "echo", "component": "sha256:00112233445566778899", "capabilities": [], "groups": ["g"],
-            "config": {"depth": 3}, "grants": []})
+        json!({"name": "echo", "component": "sha256:00112233445566778899", "groups": ["g"],
+            "config": {"depth": 3}})
     );
 }
 

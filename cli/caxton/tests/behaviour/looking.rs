@@ -231,10 +231,69 @@ fn version_without_a_server_is_no_failure() {
 }
 
 #[test]
-fn completion_scripts_know_the_commands() {
+fn completion_scripts_ask_this_program() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = Ran::of(program("").args(["completion", shell]).output().unwrap());
         assert_eq!(ran.code, Some(0));
-        assert!(ran.stdout.contains("conversation"), "{shell}");
+        assert!(ran.stdout.contains("COMPLETE"), "{shell}: {}", ran.stdout);
     }
+}
+
+/// What can stand at the end of a line, one in each line.
+fn completed(server: &str, words: &[&str]) -> Vec<String> {
+    let mut command = program(server);
+    command.env("COMPLETE", "bash").env("_CLAP_IFS", "\n");
+    command.env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string()).arg("--").args(words);
+    Ran::of(command.output().unwrap()).stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn names_of_agents_are_completed_from_the_server() {
+    let server = Server::new().answers("GET /v1/agents", 200, agents());
+    let address = server.address();
+    server.start();
+    assert_eq!(completed(&address, &["caxton", "ask", "e"]), ["echo"]);
+    assert!(completed(&address, &["caxton", "conv"]).contains(&"conversation".to_owned()));
+    // Nobody answers, and nobody is told.
+    assert!(!completed("http://127.0.0.1:1", &["caxton", "ask", "e"]).contains(&"echo".to_owned()));
+}
+
+#[test]
+fn program_on_the_path_is_a_command() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("caxton-hello");
+    std::fs::write(&script, "#!/bin/sh\necho \"hello $1\"\nexit 7\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let ran = Ran::of(program("").env("PATH", &path).args(["hello", "you"]).output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "hello you\n"), "{}", ran.stderr);
+    assert_eq!(Ran::of(program("").env("PATH", &path).args(["hullo"]).output().unwrap()).code, Some(2));
+}
+
+#[test]
+fn manual_has_a_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("man1");
+    let ran = Ran::of(program("").args(["man", "--dir", dir.to_str().unwrap()]).output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+    for page in ["caxton.1", "caxton-job-create.1", "caxton-doctor.1"] {
+        assert!(dir.join(page).is_file(), "{page}");
+    }
+    assert!(Ran::of(program("").arg("man").output().unwrap()).stdout.contains(".TH caxton"));
+}
+
+#[test]
+fn bench_says_what_it_measured() {
+    let server =
+        Server::new().answers("POST /v1/messages", 202, json!({"kind": "caxton.accepted/v1", "id": "1"}));
+    let ran = server.run(&["bench", "oneway", "echo", "--count", "20", "--concurrency", "2", "-o", "json"]).0;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&report["kind"], &report["failed"]), (&json!("caxton.bench/v1"), &json!(0)));
+    let server = Server::new().refuses("POST /v1/messages", 404, "CX0302", "nobody answers");
+    let ran = server.run(&["bench", "oneway", "ecko", "--count", "3"]).0;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("3 of 3 messages failed\n  why: nobody answers"), "{}", ran.stderr);
 }

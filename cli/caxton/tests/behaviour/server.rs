@@ -101,6 +101,9 @@ impl Server {
         command.args(arguments);
         let seen = self.start();
         let ran = Ran::of(command.output().unwrap());
+        if arguments.windows(2).any(|pair| matches!(pair, ["-o", "json" | "jsonl"])) {
+            crate::documents::check(&ran.stdout);
+        }
         let seen = seen.lock().unwrap().clone();
         (ran, seen)
     }

@@ -5,14 +5,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use caxton_abi::Code;
-use caxton_core::{AgentSpec, AgentView, Intensity, RestartPolicy, RevisionView, agent::BodyFactory};
+use caxton_abi::{Code, port::AgentEntry, std_types::RString};
+use caxton_core::{AgentSpec, AgentView, Bus, Intensity, RestartPolicy, RevisionView, agent::BodyFactory};
 use caxton_runtime::{CompiledComponent, ComponentInfo, InstanceLimits};
 use serde_json::Value;
 
 use super::{
     Admin, Refused,
     documents::{Agent, Component, List, Manifest, ManifestLimits, Restart, Revision},
+    package::Package,
 };
 use crate::clock::rfc3339;
 
@@ -23,7 +24,7 @@ const WORDS_MAX: usize = 64;
 /// Bytes of a capability's or group's name.
 const WORD_BYTES_MAX: usize = 128;
 /// Bytes of an agent's configuration as JSON.
-const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
 /// Uploaded components by digest. One that a version of an agent is made of, or the version to which it may go back,
 /// stays.
@@ -38,7 +39,7 @@ impl Components {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, digest: &str) -> Result<Arc<CompiledComponent>, Refused> {
+    pub(super) fn find(&self, digest: &str) -> Result<Arc<CompiledComponent>, Refused> {
         self.ready().get(digest).cloned().ok_or_else(|| {
             Refused::new(
                 Code::COMPONENT_UNKNOWN,
@@ -51,7 +52,8 @@ impl Components {
 impl Admin {
     pub(crate) fn put_component(&self, bytes: &[u8]) -> Result<Component, Refused> {
         let compiled = self.runtime.compile(bytes)?;
-        let document = component(compiled.info(), false);
+        let package = Package::of(&self.bus, &compiled)?;
+        let document = component(compiled.info(), package, false);
         let mut ready = self.components.ready();
         let known = ready.contains_key(&document.digest);
         if !known && ready.len() >= COMPONENTS_MAX {
@@ -69,8 +71,10 @@ impl Admin {
     }
 
     pub(super) fn list_components(&self) -> List<Component> {
-        let items =
-            self.components.ready().values().map(|compiled| component(compiled.info(), true)).collect();
+        let ready: Vec<_> = self.components.ready().values().cloned().collect();
+        // Every package was read when its component came.
+        let package = |compiled: &CompiledComponent| Package::of(&self.bus, compiled).ok().flatten();
+        let items = ready.iter().map(|found| component(found.info(), package(found), true)).collect();
         List { kind: "caxton.component.list/v1", items }
     }
 
@@ -88,14 +92,7 @@ impl Admin {
         if manifest.name.is_empty() {
             return Err(Refused::new(Code::AGENT_MANIFEST_INVALID, "the manifest has no `name`"));
         }
-        let full = self.full_name(&manifest.name)?;
-        let platform = self.bus.platform();
-        if full.rsplit_once('@').is_none_or(|(_, named)| named != platform) {
-            let message = format!(
-                "`{full}` belongs to another platform, this one is `{platform}`: leave out what follows the `@`"
-            );
-            return Err(Refused::new(Code::NAME_INVALID, message));
-        }
+        let full = local_name(&self.bus, &manifest.name)?;
         manifest.limits.check()?;
         words(&manifest.capabilities, "capabilities")?;
         words(&manifest.groups, "groups")?;
@@ -162,9 +159,7 @@ impl Admin {
     }
 
     pub(super) fn full_name(&self, name: &str) -> Result<String, Refused> {
-        self.bus.full_name(name).map_err(|code| {
-            Refused::new(code, format!("`{}` cannot be an agent's name", name.escape_default()))
-        })
+        full_name(&self.bus, name)
     }
 
     fn agent(&self, view: AgentView) -> Agent {
@@ -209,8 +204,32 @@ fn revision(view: RevisionView) -> Revision {
     }
 }
 
+pub(super) fn full_name(bus: &Bus, name: &str) -> Result<String, Refused> {
+    bus.full_name(name)
+        .map_err(|code| Refused::new(code, format!("`{}` cannot be an agent's name", name.escape_default())))
+}
+
+/// The full name of an agent of this platform.
+pub(crate) fn local_name(bus: &Bus, name: &str) -> Result<String, Refused> {
+    let (full, platform) = (full_name(bus, name)?, bus.platform());
+    if full.rsplit_once('@').is_none_or(|(_, named)| named != platform) {
+        let message = format!(
+            "`{full}` belongs to another platform, this one is `{platform}`: leave out what follows the `@`"
+        );
+        return Err(Refused::new(Code::NAME_INVALID, message));
+    }
+    Ok(full)
+}
+
+/// Checks the labels of an agent outside of the server as those of a manifest.
+pub(crate) fn labels(entry: &AgentEntry) -> Result<(), Refused> {
+    let texts = |list: &[RString]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    words(&texts(&entry.capabilities), "capabilities")?;
+    words(&texts(&entry.groups), "groups")
+}
+
 /// Checks the names of capabilities or groups: each becomes the end of an address such as `group:bidders`.
-fn words(words: &[String], key: &str) -> Result<(), Refused> {
+pub(super) fn words(words: &[String], key: &str) -> Result<(), Refused> {
     let invalid = |message: String| Err(Refused::new(Code::AGENT_MANIFEST_INVALID, message));
     if words.len() > WORDS_MAX {
         return invalid(format!("`{key}` has {} names, at most {WORDS_MAX} are taken", words.len()));
@@ -227,7 +246,7 @@ fn words(words: &[String], key: &str) -> Result<(), Refused> {
 
 impl ManifestLimits {
     /// A limit of zero is an agent that can do nothing; only restarts may be none.
-    fn check(&self) -> Result<(), Refused> {
+    pub(super) fn check(&self) -> Result<(), Refused> {
         let zero = [
             ("memory-bytes-max", self.memory_bytes_max == Some(0)),
             ("turn-ms-max", self.turn_ms_max == Some(0)),
@@ -251,18 +270,14 @@ fn not_found(name: &str) -> Refused {
     )
 }
 
-fn component(info: &ComponentInfo, known: bool) -> Component {
-    let world = match (info.timed, info.durable) {
-        (_, true) => "durable-agent",
-        (true, false) => "timed-agent",
-        (false, false) => "agent",
-    };
+fn component(info: &ComponentInfo, manifest: Option<Package>, known: bool) -> Component {
     Component {
         kind: "caxton.component/v1",
         digest: info.digest.clone(),
         bytes: info.bytes,
-        world: world.into(),
+        world: info.world().into(),
         imports: info.imports.clone(),
         known,
+        manifest,
     }
 }

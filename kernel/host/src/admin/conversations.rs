@@ -36,6 +36,7 @@ impl Admin {
         Conversation {
             kind: "caxton.conversation/v1",
             id: found.id.to_string(),
+            version: found.version(),
             protocol: protocol.filter(|text| !text.is_empty()),
             state: if found.end.is_some() { "closed" } else { "open" },
             end: found.end.clone(),

@@ -78,6 +78,44 @@ pub struct ClassBooks {
     pub in_flight: u64,
 }
 
+/// A page of a list that grows.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    pub kind: &'static str,
+    pub items: Vec<T>,
+    /// What to ask after next.
+    pub next: u64,
+    /// Items that left the ring before they were asked for.
+    pub lost: u64,
+}
+
+/// An item of `caxton.event.list/v1`.
+#[derive(Debug, Serialize)]
+pub struct EventItem {
+    pub sequence: u64,
+    pub time: String,
+    pub event: &'static str,
+    pub subject: String,
+    pub state: Option<String>,
+    pub from: Option<String>,
+    pub revision: Option<u64>,
+    pub code: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// An item of `caxton.log.list/v1`.
+#[derive(Debug, Serialize)]
+pub struct LogItem {
+    pub sequence: u64,
+    pub time: String,
+    pub level: &'static str,
+    pub agent: Option<String>,
+    pub plugin: Option<String>,
+    pub conversation: Option<String>,
+    pub line: String,
+    pub fields: serde_json::Map<String, Value>,
+}
+
 /// `caxton.health/v1`
 #[derive(Debug, Serialize)]
 pub struct Health {
@@ -87,6 +125,15 @@ pub struct Health {
     /// True from the moment when the server was told to stop.
     pub draining: bool,
     pub waiting: Vec<String>,
+    pub plugins: Vec<PluginHealth>,
+}
+
+/// How one plugin is.
+#[derive(Debug, Serialize)]
+pub struct PluginHealth {
+    pub name: String,
+    pub required: bool,
+    pub state: &'static str,
 }
 
 /// `caxton.component/v1`
@@ -99,6 +146,9 @@ pub struct Component {
     pub imports: Vec<String>,
     /// True when the component was stored before.
     pub known: bool,
+    /// What its package says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<super::package::Package>,
 }
 
 /// What an agent is deployed with.
@@ -128,11 +178,16 @@ pub enum Restart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ManifestLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_ms_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox_messages_max: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts_max: Option<u32>,
     /// May be more than the server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recycle_memory_bytes: Option<u64>,
 }
 
@@ -201,6 +256,8 @@ pub struct Plugin {
     pub abi: Option<String>,
     /// The ports that it offers.
     pub provides: Vec<String>,
+    /// Families of control operations that it answers.
+    pub verbs: Vec<String>,
     /// How many instances of it were started: 1 until it is reloaded or restarted.
     pub generation: u32,
     /// Restarts after failures, within its window.
@@ -229,6 +286,8 @@ pub struct Reload {
 pub struct Conversation {
     pub kind: &'static str,
     pub id: String,
+    /// Grows with every change that the document shows.
+    pub version: u64,
     pub protocol: Option<String>,
     pub state: &'static str,
     pub end: Option<String>,

@@ -4,10 +4,15 @@
 //! lookup (compiling) runs on a thread that may block.
 
 mod agents;
+#[cfg(test)]
+mod bench;
 mod conversations;
 mod dead_letters;
 mod documents;
+mod news;
+mod package;
 mod server;
+pub mod verbs;
 mod versions;
 
 use std::sync::{Arc, OnceLock};
@@ -19,8 +24,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 pub use agents::Components;
+pub(crate) use agents::{labels, local_name};
 pub(crate) use documents::Manifest;
 pub use documents::{Plugin as PluginDocument, Reload as ReloadDocument};
+pub(crate) use news::WAITING_MAX;
 pub use server::{PluginView, Readiness};
 
 use crate::{clock::Clock, fleet::Fleet, pump::Pump, store::Storage};
@@ -41,12 +48,16 @@ pub struct Refused {
     pub code: Code,
     /// What failed, on what, expected against found.
     pub message: String,
+    /// Further detail as a JSON object, or empty.
+    pub detail: String,
+    /// The same may succeed later.
+    pub retryable: bool,
 }
 
 impl Refused {
     /// Makes a refusal.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), detail: String::new(), retryable: false }
     }
 }
 
@@ -109,6 +120,8 @@ pub struct Admin {
     pub(crate) workers: usize,
     pub(crate) components: Components,
     pub(crate) uploads: Arc<Semaphore>,
+    /// Places of callers that wait for news.
+    pub(crate) waiters: Arc<Semaphore>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) storage: Arc<Storage>,
     /// Set when everything was started.
@@ -119,11 +132,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Runs an operation.
-    ///
-    /// # Errors
-    /// [`Code::CONTROL_UNKNOWN_VERB`], [`Code::CONTROL_REQUEST_INVALID`], or the operation's own refusal.
-    pub async fn invoke(self: &Arc<Self>, verb: &str, request: &[u8]) -> Result<Vec<u8>, Refused> {
+    /// Runs an operation of the server's own.
+    async fn operate(self: &Arc<Self>, verb: &str, request: &[u8]) -> Result<Vec<u8>, Refused> {
         match verb {
             "server.status" => self.waiting(request, |admin, _: Nothing| Ok(admin.status())).await,
             "server.health" => self.waiting(request, |admin, _: Nothing| Ok(admin.health())).await,
@@ -139,7 +149,7 @@ impl Admin {
             }
             "components.list" => self.plain(request, |_: Nothing| Ok(self.list_components())),
             "agents.deploy" => {
-                let manifest: Manifest = parse(request)?;
+                let manifest: Manifest = self.manifest(parse(request)?)?;
                 self.blocking(move |admin| {
                     let agent = admin.deploy(manifest.clone())?;
                     admin.storage.deployments().put(&agent.name, &manifest);
@@ -148,7 +158,7 @@ impl Admin {
                 .await
             }
             "agents.apply" => {
-                let application = versions::Application::parse(request)?;
+                let application = versions::Application::read(self, request)?;
                 let admin = Arc::clone(self);
                 self.to_its_end(async move { answer(&admin.apply(application).await?) }).await
             }
@@ -171,6 +181,10 @@ impl Admin {
             "plugins.list" => self.waiting(request, |admin, _: Nothing| Ok(admin.list_plugins())).await,
             "plugins.get" => self.waiting(request, |admin, named: Named| admin.get_plugin(&named.name)).await,
             "plugins.reload" => self.reload_plugin(parse(request)?).await,
+            "server.config" => {
+                let Nothing {} = parse(request)?;
+                self.config().await
+            }
             "server.reload" => {
                 let Nothing {} = parse(request)?;
                 self.reload_server().await
@@ -181,14 +195,14 @@ impl Admin {
                 })
                 .await
             }
-            "conversations.get" => {
-                self.waiting(request, |admin, found: Identified| admin.get_conversation(&found.id)).await
-            }
+            "conversations.get" => answer(&self.watch_conversation(parse(request)?).await?),
+            "events.list" => answer(&self.list_events(parse(request)?).await?),
+            "logs.list" => answer(&self.list_logs(parse(request)?).await?),
             "dead-letters.list" => self.plain(request, |asked| self.list_dead_letters(&asked)),
             "dead-letters.get" => self.plain(request, |found: Identified| self.get_dead_letter(&found.id)),
             "dead-letters.requeue" => answer(&self.requeue_dead_letters(&parse(request)?).await?),
             "dead-letters.purge" => self.plain(request, |chosen| self.purge_dead_letters(&chosen)),
-            _ => Err(Refused::new(Code::CONTROL_UNKNOWN_VERB, format!("there is no operation `{verb}`"))),
+            _ => Err(verbs::unknown(verb)),
         }
     }
 

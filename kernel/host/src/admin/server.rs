@@ -8,15 +8,16 @@ use std::{
 
 use caxton_abi::{ABI_MAJOR, ABI_MINOR, Code, class};
 use caxton_core as core;
+use tokio::sync::watch;
 
 use super::{
     Admin, Refused, answer,
-    documents::{Books, ClassBooks, Health, List, Plugin, Status, Store},
+    documents::{Books, ClassBooks, Health, List, Plugin, PluginHealth, Status, Store},
 };
 use crate::{
     clock::rfc3339,
     fleet::Fleet,
-    plugin::Failure,
+    plugin::{Failure, Instance},
     store::{Figures, View},
 };
 
@@ -33,7 +34,15 @@ pub(super) struct Reloading {
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.code, failure.message)
+        let Failure { code, message, detail, retryable } = failure;
+        Self { code, message, detail, retryable }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let Refused { code, message, detail, retryable } = refused;
+        Self { code, message, detail, retryable }
     }
 }
 
@@ -41,6 +50,8 @@ impl From<Failure> for Refused {
 pub trait PluginView: Send + Sync {
     /// Its document.
     fn view(&self) -> Plugin;
+    /// What runs of it, when its manifest lists the family of control operations; why nothing does.
+    fn serves(&self, family: &str) -> Option<Result<Arc<Instance>, Failure>>;
 }
 
 /// Which plugins there are, and whether the server takes work.
@@ -53,7 +64,7 @@ pub struct Readiness {
 struct State {
     plugins: Vec<Arc<dyn PluginView>>,
     composed: bool,
-    draining: bool,
+    draining: watch::Sender<bool>,
 }
 
 impl Readiness {
@@ -74,7 +85,18 @@ impl Readiness {
 
     /// The server stops; it is not ready any more.
     pub fn draining(&self) {
-        self.state().draining = true;
+        self.state().draining.send_replace(true);
+    }
+
+    /// Turns true when the server stops.
+    pub fn stops(&self) -> watch::Receiver<bool> {
+        self.state().draining.subscribe()
+    }
+
+    /// The plugin that offers a family of control operations; none when no configured one does.
+    pub(super) fn serving(&self, family: &str) -> Option<Result<Arc<Instance>, Failure>> {
+        let plugins = self.state().plugins.clone();
+        plugins.iter().find_map(|plugin| plugin.serves(family))
     }
 
     fn plugins(&self) -> Vec<Plugin> {
@@ -83,14 +105,13 @@ impl Readiness {
     }
 
     /// What the server still waits for; empty when it is ready.
-    fn waiting(&self) -> Vec<String> {
+    fn waiting(&self, plugins: &[Plugin]) -> Vec<String> {
         let (composed, draining) = {
             let state = self.state();
-            (state.composed, state.draining)
+            (state.composed, *state.draining.borrow())
         };
-        let mut waiting: Vec<String> = self
-            .plugins()
-            .into_iter()
+        let mut waiting: Vec<String> = plugins
+            .iter()
             .filter(|plugin| plugin.required && !matches!(plugin.state, "running" | "degraded"))
             .map(|plugin| format!("plugin {}: {}", plugin.name, plugin.state))
             .collect();
@@ -167,9 +188,13 @@ impl Admin {
     }
 
     pub(super) fn health(&self) -> Health {
-        let waiting = self.waiting_for();
-        let draining = self.readiness.state().draining;
-        Health { kind: "caxton.health/v1", live: true, ready: waiting.is_empty(), draining, waiting }
+        let found = self.readiness.plugins();
+        let mut waiting = self.readiness.waiting(&found);
+        waiting.extend(self.storage.waiting());
+        let draining = *self.readiness.state().draining.borrow();
+        let plugin = |Plugin { name, required, state, .. }| PluginHealth { name, required, state };
+        let plugins = found.into_iter().map(plugin).collect();
+        Health { kind: "caxton.health/v1", live: true, ready: waiting.is_empty(), draining, waiting, plugins }
     }
 
     fn fleet(&self) -> Result<Arc<Fleet>, Refused> {
@@ -189,9 +214,16 @@ impl Admin {
         answer(&self.fleet()?.reconfigure().await?)
     }
 
+    /// The configuration that counts, as the plugins that run see it.
+    pub(super) async fn config(&self) -> Result<Vec<u8>, Refused> {
+        let fleet = self.fleet()?;
+        let shown = tokio::task::spawn_blocking(move || answer(&fleet.effective())).await;
+        shown.unwrap_or_else(|error| Err(Refused::new(Code::INTERNAL, error.to_string())))
+    }
+
     /// What the server still waits for; empty when it is ready.
     fn waiting_for(&self) -> Vec<String> {
-        let mut waiting = self.readiness.waiting();
+        let mut waiting = self.readiness.waiting(&self.readiness.plugins());
         waiting.extend(self.storage.waiting());
         waiting
     }

@@ -26,7 +26,7 @@ pub(super) struct Application {
 
 impl Application {
     /// Reads the request of `agents.apply`: a manifest with a further key.
-    pub(super) fn parse(request: &[u8]) -> Result<Self, Refused> {
+    pub(super) fn read(admin: &Admin, request: &[u8]) -> Result<Self, Refused> {
         let invalid =
             |error: serde_json::Error| Refused::new(Code::CONTROL_REQUEST_INVALID, error.to_string());
         let mut keys: serde_json::Map<String, Value> = parse(request)?;
@@ -36,7 +36,7 @@ impl Application {
             let message = format!("`canary` is {percent}, expected a percentage from 1 to 99");
             return Err(Refused::new(Code::CONTROL_REQUEST_INVALID, message));
         }
-        Ok(Self { canary, manifest: serde_json::from_value(Value::Object(keys)).map_err(invalid)? })
+        Ok(Self { canary, manifest: admin.manifest(keys)? })
     }
 }
 
@@ -120,10 +120,12 @@ mod tests {
 
     #[test]
     fn a_manifest_may_name_a_share_and_nothing_unknown() {
-        let applied = Application::parse(br#"{"name":"bob","component":"sha256:x","canary":10}"#).unwrap();
+        let admin = crate::admin::bench::bench().admin;
+        let applied =
+            Application::read(&admin, br#"{"name":"bob","component":"sha256:x","canary":10}"#).unwrap();
         assert_eq!((applied.canary, applied.manifest.name.as_str()), (Some(10), "bob"));
         for wrong in [r#"{"canary":0}"#, r#"{"canary":100}"#, r#"{"canary":"10"}"#, r#"{"canari":10}"#] {
-            let refused = Application::parse(wrong.as_bytes()).map(|_| wrong).unwrap_err();
+            let refused = Application::read(&admin, wrong.as_bytes()).map(|_| wrong).unwrap_err();
             assert_eq!(refused.code, Code::CONTROL_REQUEST_INVALID, "{wrong}");
         }
     }

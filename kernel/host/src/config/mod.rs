@@ -3,6 +3,8 @@
 //! A load reports every fault with its line and column. The keys of a `[plugins.NAME]` table that are not the server's
 //! belong to the plugin and are checked against the schema in its manifest, without running it ([`plugins`]).
 
+pub mod effective;
+pub mod explain;
 pub mod fault;
 pub mod plugins;
 pub mod schema;
@@ -144,7 +146,7 @@ pub struct Plugin {
 }
 
 /// The keys of a plugin's table that belong to the server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginKeys {
     /// The plugin's file.
@@ -172,7 +174,7 @@ pub struct PluginKeys {
 }
 
 /// Whether a new instance takes the place of one that failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
     /// After a panic, a fatal error or a hung call.

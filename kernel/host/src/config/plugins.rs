@@ -11,7 +11,10 @@ use super::{
     plugin_schema,
     schema::{Checker, Schema},
 };
-use crate::plugin::{self, Inspection};
+use crate::{
+    admin::verbs,
+    plugin::{self, Inspection},
+};
 
 /// The `[plugins.NAME]` tables of a document.
 pub fn tables<'d, 'i>(document: &'d DeTable<'i>) -> Vec<(&'d str, &'d DeTable<'i>)> {
@@ -36,7 +39,8 @@ pub fn library(server: &Server, plugin: &Plugin) -> PathBuf {
     plugin_dir(server).join(file)
 }
 
-fn plugin_dir(server: &Server) -> PathBuf {
+/// Where plugin libraries lie: as given, else beside the binary.
+pub fn plugin_dir(server: &Server) -> PathBuf {
     if let Some(dir) = &server.plugin_dir {
         return dir.clone();
     }
@@ -64,8 +68,51 @@ pub fn check(loaded: &Loaded) -> Vec<Fault> {
     let missing =
         inspected.iter().flat_map(|(plugin, inspection)| missing_ports(loaded, plugin, inspection, &offered));
     faults.extend(missing.collect::<Vec<_>>());
-    faults.extend(several_stores(loaded, inspected.iter().map(|(plugin, inspection)| (*plugin, inspection))));
+    let inspected: Vec<_> = inspected.iter().map(|(plugin, inspection)| (*plugin, inspection)).collect();
+    faults.extend(several_stores(loaded, inspected.iter().copied()));
+    faults.extend(families(loaded, &inspected));
     faults
+}
+
+/// Families of control operations that a plugin cannot have: of the server, of another plugin, or not named like one.
+pub fn families(loaded: &Loaded, all: &[(&Plugin, &Inspection)]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (index, (plugin, inspection)) in all.iter().enumerate() {
+        let before = all.iter().take(index).map(|(other, inspection)| (other.name.as_str(), *inspection));
+        if let Err(what) = family_fault(inspection, before) {
+            faults.push(named(loaded, plugin, Code::CONFIG_CONFLICT, &what));
+        }
+    }
+    faults
+}
+
+/// Judges the families of one plugin beside those of others.
+///
+/// # Errors
+/// What is wrong with the first bad one.
+pub fn family_fault<'a>(
+    inspection: &Inspection,
+    others: impl Iterator<Item = (&'a str, &'a Inspection)>,
+) -> Result<(), String> {
+    let own = &inspection.manifest.verbs;
+    for family in own {
+        if !verbs::is_family(family) {
+            return Err(format!(
+                "its manifest lists the operations {family:?}: use small letters, digits and dashes"
+            ));
+        }
+        if verbs::OWN.contains(&family.as_str()) {
+            return Err(format!("its manifest lists the operations `{family}`, which are the server's own"));
+        }
+    }
+    for (other, inspection) in others {
+        if let Some(family) = own.iter().find(|family| inspection.manifest.verbs.contains(family)) {
+            return Err(format!(
+                "it answers the operations `{family}`, as `{other}` does: set `enabled = false` for one of them"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The ports that a plugin requires and nobody offers.

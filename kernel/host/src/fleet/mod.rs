@@ -18,6 +18,7 @@ mod revive;
 mod store;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -32,7 +33,10 @@ use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     compose::{Slot, Sockets},
-    config::{Config, Loaded, Plugin},
+    config::{
+        Config, Loaded, Plugin,
+        effective::{Effective, effective},
+    },
     plugin::{Failure, Instance, State},
     workers::Workers,
 };
@@ -122,6 +126,18 @@ impl Fleet {
     /// How long a stop waits for work to finish.
     pub fn drain_ms(&self) -> u64 {
         self.loaded().config.server.drain_ms
+    }
+
+    /// The configuration as it was read last. What needs a restart is shown as it will be then.
+    pub fn effective(&self) -> Effective {
+        let loaded = self.loaded().clone();
+        let mut inspected = BTreeMap::new();
+        for slot in self.slots().clone() {
+            if let Some(inspection) = slot.place().inspection.clone() {
+                inspected.insert(slot.name.clone(), inspection);
+            }
+        }
+        effective(&loaded, &inspected)
     }
 
     /// Fails what hangs, and lets the workers go on.

@@ -11,6 +11,7 @@ use crate::{
     config::{self, Config, Fault, Loaded, Plugin, plugins},
     logging,
     plugin::Failure,
+    services,
 };
 
 impl Fleet {
@@ -37,6 +38,8 @@ impl Fleet {
             tracing::error!("not changed: {failure}");
         }
         tracing::info!(changed = ?document.changed, "configuration read again");
+        let text = format!("reloaded {}", document.changed.join(", "));
+        services::tell_state(&self.sockets.bus, self.sockets.clock, text);
         Ok(document)
     }
 

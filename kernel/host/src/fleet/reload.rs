@@ -86,6 +86,7 @@ impl Fleet {
         let loaded = wanted.loaded.clone();
         let changed = slot.place().table.config.clone();
         let library = blocking(move || prepare(&of, &Wanted { table, path, loaded })).await??;
+        self.families_fit(slot, library.inspection())?;
         if store::is_store(library.inspection()) {
             return self.exchange_store(slot, wanted, &library).await;
         }
@@ -116,6 +117,18 @@ impl Fleet {
             self.retire(slot, old);
         }
         Ok(())
+    }
+
+    /// Another version may answer other operations, unless another plugin does.
+    fn families_fit(&self, slot: &Slot, new: &Inspection) -> Result<(), Failure> {
+        let slots = self.slots().clone();
+        let others = slots.iter().filter(|other| other.name != slot.name);
+        let others: Vec<_> = others
+            .filter_map(|other| Some((other.name.clone(), other.place().inspection.clone()?)))
+            .collect();
+        let others = others.iter().map(|(name, inspection)| (name.as_str(), inspection));
+        plugins::family_fault(new, others)
+            .map_err(|what| Failure::new(Code::CONFIG_CONFLICT, format!("plugin `{}`: {what}", slot.name)))
     }
 
     fn has_room(&self) -> Result<(), Failure> {

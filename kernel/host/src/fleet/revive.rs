@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Fleet, Wanted};
+use super::{Fleet, Wanted, blocking};
 use crate::{
     compose::{Place, Slot},
     config::Restart,
@@ -29,6 +29,7 @@ impl Fleet {
                 return;
             }
             let slots = self.slots().clone();
+            lose_attached(&slots).await;
             for slot in slots.into_iter().filter(|slot| wants_restart(&slot.place())) {
                 // Whoever is at it tells again when it is done.
                 if let Ok(busy) = Arc::clone(&slot.busy).try_lock_owned() {
@@ -62,6 +63,16 @@ impl Fleet {
         let pause = attempt(&mut place, Instant::now())?;
         let (table, path) = (place.table.clone(), place.path.clone());
         Some((pause, Wanted { table, path, loaded }))
+    }
+}
+
+/// Agents outside of the server are lost with the instance that knew them.
+async fn lose_attached(slots: &[Arc<Slot>]) {
+    let instances = slots.iter().filter_map(|slot| slot.instance());
+    let failed: Vec<_> = instances.filter(|found| matches!(found.state(), State::Failed { .. })).collect();
+    // Protocols are told, which may block.
+    if let Err(failure) = blocking(move || failed.iter().for_each(|found| found.lose_attached())).await {
+        tracing::error!(code = %failure.code, reason = %failure.message, "attached agents are not given back");
     }
 }
 

@@ -3,6 +3,9 @@
 //! A plugin sends only from addresses that it claimed; another sender is refused, so that no plugin speaks in an
 //! agent's name.
 //!
+//! An address may be attached: it is that of an agent outside of the server. Such an agent is lost when the instance ends
+//! without having given it back, or fails.
+//!
 //! When a new instance of the same plugin starts beside it, an address that both claim goes over without a gap; the
 //! old one may still send in its name while it drains.
 
@@ -14,7 +17,7 @@ use std::{
 
 use caxton_abi::{
     Code, Envelope, Header, Uid,
-    port::{Outcome, RouteUpdate},
+    port::{AgentEntry, Outcome, RouteUpdate},
 };
 use caxton_core::{
     UnderWay,
@@ -45,6 +48,8 @@ pub struct Desk {
 #[derive(Default)]
 struct Claims {
     addresses: HashSet<u32>,
+    /// Those of agents outside of the server.
+    attached: HashSet<u32>,
     endpoint: Option<EndpointRef>,
     /// Addresses that the next instance has; this one may still send in their name.
     lent: HashSet<u32>,
@@ -101,8 +106,24 @@ impl Desk {
         for address in claims.addresses {
             match claims.predecessor.as_ref().filter(|_| claims.taken.contains(&address)) {
                 Some(predecessor) => predecessor.take_back(address),
+                None if claims.attached.contains(&address) => {
+                    self.services.detach(address, Code::PLUGIN_UNAVAILABLE);
+                }
                 None => self.services.release(address),
             }
+        }
+    }
+
+    /// Loses the agents that are attached: the instance failed, and with it what it knew of them.
+    pub fn lose_attached(&self) {
+        let lost: Vec<u32> = {
+            let mut claims = self.lock();
+            let Claims { addresses, attached, .. } = &mut *claims;
+            let attached = std::mem::take(attached);
+            attached.into_iter().filter(|address| addresses.remove(address)).collect()
+        };
+        for address in lost {
+            self.services.detach(address, Code::PLUGIN_UNAVAILABLE);
         }
     }
 
@@ -137,6 +158,34 @@ impl Desk {
     }
 
     pub(super) fn claim(&self, name: &str) -> Result<u32, Failure> {
+        let (line, taken_over) = self.place(name)?;
+        if let Some(address) = taken_over {
+            return Ok(address);
+        }
+        let address = self.services.claim(self.fence.name(), name, line)?;
+        self.lock().addresses.insert(address);
+        Ok(address)
+    }
+
+    /// As [`Desk::claim`], for an agent outside of the server.
+    pub(super) fn attach(&self, entry: AgentEntry) -> Result<u32, Failure> {
+        let (line, taken_over) = self.place(&entry.name)?;
+        let address = match taken_over {
+            Some(address) => {
+                self.lock().attached.insert(address);
+                self.services.relabel(address, entry)?;
+                return Ok(address);
+            }
+            None => self.services.attach(self.fence.name(), entry, line)?,
+        };
+        let mut claims = self.lock();
+        claims.addresses.insert(address);
+        claims.attached.insert(address);
+        Ok(address)
+    }
+
+    /// Where messages of a new address go, and the address when the instance before had it: it has gone over then.
+    fn place(&self, name: &str) -> Result<(EndpointRef, Option<u32>), Failure> {
         let (line, predecessor) = {
             let claims = self.lock();
             if claims.addresses.len() >= CLAIMS_MAX {
@@ -157,22 +206,30 @@ impl Desk {
             claims.addresses.insert(address);
             claims.taken.insert(address);
             drop(claims);
-            self.services.transfer(address, line, under_way);
-            return Ok(address);
+            self.services.transfer(address, Arc::clone(&line), under_way);
+            return Ok((line, Some(address)));
         }
-        let address = self.services.claim(self.fence.name(), name, line)?;
-        self.lock().addresses.insert(address);
-        Ok(address)
+        Ok((line, None))
     }
 
     pub(super) fn release(&self, address: u32) {
-        let mut claims = self.lock();
-        let claimed = claims.addresses.remove(&address);
-        claims.lent.remove(&address);
-        drop(claims);
-        if claimed {
+        if self.forget(address) {
             self.services.release(address);
         }
+    }
+
+    pub(super) fn detach(&self, address: u32, code: Code) {
+        if self.forget(address) {
+            self.services.detach(address, code);
+        }
+    }
+
+    /// True when the address was claimed here.
+    fn forget(&self, address: u32) -> bool {
+        let mut claims = self.lock();
+        claims.lent.remove(&address);
+        claims.attached.remove(&address);
+        claims.addresses.remove(&address)
     }
 
     pub(super) fn program(&self, routes: Vec<RouteUpdate>) {
@@ -263,146 +320,4 @@ fn merged(verdicts: Vec<bool>, outcomes: Vec<Outcome>, missing: Code) -> Vec<Out
 }
 
 #[cfg(test)]
-mod tests {
-    use caxton_abi::Payload;
-
-    use super::*;
-    use crate::plugin::recorder::Recorder;
-
-    struct Silent;
-    impl caxton_core::port::Endpoint for Silent {
-        fn deliver(&self, batch: Vec<Envelope>) -> Vec<Code> {
-            vec![Code::NONE; batch.len()]
-        }
-    }
-
-    fn desk(recorder: &Arc<Recorder>, provides_router: bool) -> Desk {
-        let runtime = Recorder::runtime();
-        let fence = Arc::new(Fence::new("sample", recorder.clone()));
-        let desk = Desk::new(recorder.clone(), fence, runtime.handle().clone(), provides_router, 1);
-        desk.set_endpoint(Arc::new(Silent));
-        desk
-    }
-
-    fn codes(desk: &Desk, senders: &[u32]) -> Vec<Code> {
-        let from =
-            |sender: &u32| Envelope::new(Header { sender: *sender, ..Header::default() }, Payload::EMPTY);
-        let outcomes = desk.submit(senders.iter().map(from).collect());
-        outcomes.iter().map(|outcome| outcome.code).collect()
-    }
-
-    #[test]
-    fn a_sender_that_was_not_claimed_is_refused_in_its_place() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        let own = desk.claim("a").unwrap();
-        let answered = codes(&desk, &[own, own + 1, own]);
-        assert_eq!(answered, [Code::NONE, Code::SENDER_FORGED, Code::NONE]);
-        assert_eq!(recorder.senders(), [own, own]);
-    }
-
-    #[test]
-    fn a_thread_is_lent_unless_too_many_are_or_a_port_is_called() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        let own = desk.claim("a").unwrap();
-        let lend = || {
-            let head = Header { sender: own, ..Header::default() };
-            assert_eq!(desk.submit_and_lend(vec![Envelope::new(head, Payload::EMPTY)]).len(), 1);
-            recorder.lent()
-        };
-        assert_eq!(lend(), 1);
-        desk.fence.step(crate::plugin::State::Created);
-        let in_a_call = desk.fence.call(|| caxton_abi::std_types::RResult::ROk(lend()));
-        assert_eq!(in_a_call.unwrap(), 1);
-        let place = desk.lent.take();
-        assert_eq!(lend(), 1);
-        drop(place);
-        assert_eq!((lend(), recorder.senders().len()), (2, 4));
-    }
-
-    #[test]
-    fn who_waits_when_the_server_ends_is_told() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        let own = desk.claim("a").unwrap();
-        let message = Envelope::new(Header { sender: own, ..Header::default() }, Payload::EMPTY);
-        let waiting = desk.submit_and_wait(vec![message]);
-        recorder.forget();
-        let outcomes = Recorder::runtime().block_on(waiting);
-        assert_eq!(outcomes, [Outcome { id: Uid::NONE, code: Code::SHUTTING_DOWN }]);
-        assert_eq!(recorder.senders(), [own]);
-    }
-
-    #[test]
-    fn an_absent_sender_is_stamped_when_there_is_one_address_only() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        assert_eq!(codes(&desk, &[0]), [Code::SENDER_FORGED]);
-        let own = desk.claim("a").unwrap();
-        assert_eq!(codes(&desk, &[0]), [Code::NONE]);
-        assert_eq!(recorder.senders(), [own]);
-        desk.claim("b").unwrap();
-        assert_eq!(codes(&desk, &[0]), [Code::SENDER_FORGED]);
-    }
-
-    #[test]
-    fn only_claimed_addresses_are_released() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        let own = desk.claim("a").unwrap();
-        desk.release(own + 1);
-        desk.release(own);
-        desk.release(own);
-        assert_eq!(recorder.released(), [own]);
-    }
-
-    #[test]
-    fn clearing_gives_every_address_back_and_ends_claiming() {
-        let recorder = Arc::new(Recorder::default());
-        let desk = desk(&recorder, false);
-        let own = desk.claim("a").unwrap();
-        desk.clear();
-        assert_eq!(recorder.released(), [own]);
-        assert_eq!(desk.claim("b").unwrap_err().code, Code::PLUGIN_UNAVAILABLE);
-    }
-
-    #[test]
-    fn what_the_next_instance_claims_goes_over_and_the_rest_is_given_back() {
-        let recorder = Arc::new(Recorder::default());
-        let (old, new) = (Arc::new(desk(&recorder, false)), desk(&recorder, false));
-        let (first, second) = (old.claim("a").unwrap(), old.claim("b").unwrap());
-        new.succeed(old.clone(), Vec::new());
-        recorder.next_address(first);
-        assert_eq!(new.claim("a").unwrap(), first);
-        new.settle();
-        assert_eq!(recorder.transferred(), [first]);
-        assert_eq!(codes(&old, &[first]), [Code::NONE]);
-        old.clear();
-        assert_eq!(recorder.released(), [second]);
-        assert_eq!(codes(&new, &[0]), [Code::NONE]);
-    }
-
-    #[test]
-    fn an_instance_that_could_not_start_gives_back_what_it_took() {
-        let recorder = Arc::new(Recorder::default());
-        let (old, new) = (Arc::new(desk(&recorder, false)), desk(&recorder, false));
-        let first = old.claim("a").unwrap();
-        new.succeed(old.clone(), Vec::new());
-        recorder.next_address(first);
-        new.claim("a").unwrap();
-        new.clear();
-        assert_eq!((recorder.transferred(), recorder.released()), (vec![first, first], Vec::new()));
-        old.clear();
-        assert_eq!(recorder.released(), [first]);
-    }
-
-    #[test]
-    fn only_a_router_programs_routes() {
-        let recorder = Arc::new(Recorder::default());
-        desk(&recorder, false).program(vec![RouteUpdate::default()]);
-        assert_eq!(recorder.programmed(), 0);
-        desk(&recorder, true).program(vec![RouteUpdate::default()]);
-        assert_eq!(recorder.programmed(), 1);
-    }
-}
+mod tests;

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use caxton_abi::{ABI_MAJOR, ABI_MINOR, Code, handshake::TARGET, plugin::PluginError};
+use caxton_abi::{
+    ABI_MAJOR, ABI_MINOR, Code,
+    handshake::TARGET,
+    plugin::{PluginError, error_flags},
+};
 
 /// Why a file was not loaded. Nothing of it runs, except where the dynamic loader itself refused it.
 #[derive(Debug, thiserror::Error)]
@@ -122,12 +126,16 @@ pub struct Failure {
     pub code: Code,
     /// What failed, on what, and why.
     pub message: String,
+    /// Further detail as a JSON object, or empty.
+    pub detail: String,
+    /// The same may succeed later.
+    pub retryable: bool,
 }
 
 impl Failure {
     /// Makes a failure.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), detail: String::new(), retryable: false }
     }
 }
 
@@ -139,12 +147,20 @@ impl From<LoadError> for Failure {
 
 impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Self {
-        Self::new(error.code, error.message)
+        Self {
+            code: error.code,
+            message: error.message.into(),
+            detail: error.detail.into(),
+            retryable: error.flags & error_flags::RETRYABLE != 0,
+        }
     }
 }
 
+/// That a plugin panicked or cannot go on is said to the server and to nobody else.
 impl From<Failure> for PluginError {
     fn from(failure: Failure) -> Self {
-        Self { code: failure.code, message: failure.message.into(), ..Self::default() }
+        let Failure { code, message, detail, retryable } = failure;
+        let flags = if retryable { error_flags::RETRYABLE } else { 0 };
+        Self { code, flags, message: message.into(), detail: detail.into() }
     }
 }

@@ -18,7 +18,20 @@ use caxton_abi::{
     plugin::{PResult, PluginError, error_flags},
 };
 
+use tokio::sync::watch;
+
 use super::{Failure, Services, State};
+
+/// What becomes of control operations that the instance answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// They go on.
+    Works,
+    /// They may finish soon.
+    Drains,
+    /// They end now.
+    Ends,
+}
 
 /// The fence of one instance.
 pub struct Fence {
@@ -29,6 +42,7 @@ pub struct Fence {
     open: AtomicBool,
     calls: AtomicU64,
     errors: AtomicU64,
+    course: watch::Sender<Course>,
     /// Calls of ports that are under way, each in its thread's lane.
     under_way: [Mutex<Lane>; LANES],
 }
@@ -111,6 +125,7 @@ impl Fence {
             open: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            course: watch::Sender::new(Course::Works),
             under_way: Default::default(),
         }
     }
@@ -123,6 +138,11 @@ impl Fence {
     /// The state.
     pub fn state(&self) -> State {
         self.lock().clone()
+    }
+
+    /// Tells who waits for an answer of the instance when it leaves.
+    pub fn course(&self) -> watch::Receiver<Course> {
+        self.course.subscribe()
     }
 
     /// How often it was called.
@@ -142,13 +162,18 @@ impl Fence {
             self.open.store(next.is_callable(), Ordering::Release);
             *state = next.clone();
         }
+        match next {
+            State::Draining => drop(self.course.send_replace(Course::Drains)),
+            State::Stopped | State::Failed { .. } => drop(self.course.send_replace(Course::Ends)),
+            _ => {}
+        }
         self.services.plugin_state(&self.name, &next);
         true
     }
 
     /// Marks the instance as failed; the first reason stays.
     pub fn fail(&self, failure: &Failure) {
-        let Failure { code, message } = failure.clone();
+        let Failure { code, message, .. } = failure.clone();
         self.step(State::Failed { code, reason: message });
     }
 

@@ -73,6 +73,9 @@ pub struct Manifest {
     /// Ports that it offers, `endpoint/1`.
     #[serde(default)]
     pub provides: Vec<String>,
+    /// Families of control operations that it answers.
+    #[serde(default)]
+    pub verbs: Vec<String>,
     /// Ports that another plugin must offer.
     #[serde(default)]
     pub requires: Vec<String>,

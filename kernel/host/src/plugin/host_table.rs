@@ -15,7 +15,7 @@ use caxton_abi::{
     BorrowingFfiFuture, Code, Envelope, Payload, Signal, Uid,
     host::HostV1,
     plugin::{PResult, PluginError},
-    port::{Outcome, RouteUpdate},
+    port::{AgentEntry, Outcome, RouteUpdate},
     std_types::{
         RResult::{self, RErr, ROk},
         RSlice, RStr, RString, RVec,
@@ -46,6 +46,24 @@ pub trait Services: Send + Sync {
     fn claim(&self, plugin: &str, name: &str, endpoint: EndpointRef) -> Result<u32, Failure>;
     /// Gives a claimed address back.
     fn release(&self, address: u32);
+    /// Claims a name for an agent outside of the server, and tells the router of it.
+    ///
+    /// # Errors
+    /// As for [`Services::claim`], and when its labels are not valid.
+    fn attach(&self, plugin: &str, entry: AgentEntry, endpoint: EndpointRef) -> Result<u32, Failure> {
+        self.claim(plugin, &entry.name, endpoint)
+    }
+    /// Changes what the router knows of an address that goes over to the next instance as an attached agent.
+    ///
+    /// # Errors
+    /// When its labels are not valid.
+    fn relabel(&self, _address: u32, _entry: AgentEntry) -> Result<(), Failure> {
+        Ok(())
+    }
+    /// Gives the address of an attached agent back; with a code it was lost.
+    fn detach(&self, address: u32, _code: Code) {
+        self.release(address);
+    }
     /// Hands a claimed address to another endpoint of the same plugin.
     fn transfer(&self, address: u32, endpoint: EndpointRef, under_way: UnderWay);
     /// Changes the forwarding table, for a plugin that provides a router.
@@ -121,6 +139,14 @@ impl HostV1 for HostTable {
 
     fn release(&self, address: u32) {
         self.0.guarded("release", || self.0.release(address));
+    }
+
+    fn attach(&self, entry: AgentEntry) -> RResult<u32, PluginError> {
+        crossed(self.0.guarded("attach", || self.0.attach(entry)))
+    }
+
+    fn detach(&self, address: u32, code: Code) {
+        self.0.guarded("detach", || self.0.detach(address, code));
     }
 
     fn program(&self, routes: RVec<RouteUpdate>) {

@@ -21,6 +21,7 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
     Deadlines, Failure, Inspection, Library, Services, State,
+    calls::{Calls, Lease},
     desk::Desk,
     fence::{Counts, Fence},
     host_table::HostTable,
@@ -55,6 +56,7 @@ pub struct Instance {
     fence: Arc<Fence>,
     desk: Arc<Desk>,
     ports: Ports,
+    calls: Calls,
     plugin: RwLock<Option<Arc<PluginBox>>>,
 }
 
@@ -140,7 +142,7 @@ impl Instance {
         }
         fence.step(State::Created);
         let plugin = RwLock::new(Some(Arc::new(plugin)));
-        Ok(Arc::new(Self { inspection, deadlines, fence, desk, ports, plugin }))
+        Ok(Arc::new(Self { inspection, deadlines, fence, desk, ports, calls: Calls::default(), plugin }))
     }
 
     /// Its name in the configuration.
@@ -222,6 +224,11 @@ impl Instance {
         let _ = step_thread(self.name(), "drop", self.deadlines.stop, move || drop(plugin)).await;
     }
 
+    /// Loses the agents outside of the server that are attached by it: for an instance that failed.
+    pub fn lose_attached(&self) {
+        self.desk.lose_attached();
+    }
+
     /// Keeps for good the addresses that were taken over from the instance before.
     pub fn settle(&self) {
         self.desk.settle();
@@ -258,9 +265,19 @@ impl Instance {
     /// The plugin's own; [`Code::PLUGIN_UNAVAILABLE`] when it is not running.
     pub async fn invoke(&self, verb: &str, request: Payload) -> Result<Payload, Failure> {
         self.fence.admit()?;
-        let plugin = self.plugin().ok_or(Failure::new(Code::PLUGIN_UNAVAILABLE, "it is stopped"))?;
-        let answer = plugin.invoke(verb.into(), request).await;
+        let stopped =
+            || Failure::new(Code::PLUGIN_UNAVAILABLE, format!("plugin `{}` is stopped", self.name()));
+        let lease = Lease::new(self.plugin().ok_or_else(stopped)?);
+        let answer = lease.plugin().ok_or_else(stopped)?.invoke(verb.into(), request).await;
         self.fence.judge(answer)
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     fn plugin(&self) -> Option<Arc<PluginBox>> {
@@ -349,7 +366,7 @@ fn too_long(step: &str, deadline: Duration) -> Failure {
 
 /// Says which plugin failed at what. Codes of the plugin range tell more than the step's own and stay.
 fn told(name: &str, what: &str, code: Code, failure: Failure) -> Failure {
-    let Failure { code: inner, message } = failure;
+    let Failure { code: inner, message, .. } = failure;
     let text = format!("plugin `{name}` {what}: {message}");
     match inner {
         Code::NONE => Failure::new(code, text),

@@ -7,10 +7,11 @@
 //!                     host_table ◀── what the plugin may ask ── ports ──▶ what the core asks of it
 //! ```
 //!
-//! Bounds: [`handshake::LIBRARY_BYTES_MAX`], [`desk::CLAIMS_MAX`], [`state::Deadlines`]. A native plugin is
+//! Bounds: [`handshake::LIBRARY_BYTES_MAX`], [`desk::CLAIMS_MAX`], [`calls::CALLS_MAX`], [`state::Deadlines`]. A native plugin is
 //! trusted: it shares the server's memory, and a loop in it cannot be stopped, only reported. Unsafe code is in
 //! [`library`] alone.
 
+pub mod calls;
 pub mod desk;
 pub mod error;
 pub mod fence;

@@ -16,6 +16,7 @@ use super::{Failure, Services, State, host_table::Control};
 pub(super) struct Recorder {
     claimed: Mutex<Vec<String>>,
     released: Mutex<Vec<u32>>,
+    detached: Mutex<Vec<(u32, Code)>>,
     transferred: Mutex<Vec<u32>>,
     next_address: Mutex<u32>,
     senders: Mutex<Vec<u32>>,
@@ -53,6 +54,9 @@ impl Recorder {
     pub(super) fn forget(&self) {
         self.answers.lock().unwrap().clear();
     }
+    pub(super) fn detached(&self) -> Vec<(u32, Code)> {
+        self.detached.lock().unwrap().clone()
+    }
     pub(super) fn transferred(&self) -> Vec<u32> {
         self.transferred.lock().unwrap().clone()
     }
@@ -85,6 +89,9 @@ impl Services for Recorder {
     }
     fn release(&self, address: u32) {
         self.released.lock().unwrap().push(address);
+    }
+    fn detach(&self, address: u32, code: Code) {
+        self.detached.lock().unwrap().push((address, code));
     }
     fn transfer(&self, address: u32, _: EndpointRef, _: UnderWay) {
         self.transferred.lock().unwrap().push(address);

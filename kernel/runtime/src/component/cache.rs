@@ -15,11 +15,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use wasmtime::{Engine, component::Component};
 
-use crate::error::RuntimeError;
+use crate::{error::RuntimeError, incremental::Functions};
 
 /// A block of SHA-256, the longest key that HMAC takes as it is (RFC 2104).
 const KEY_BYTES: usize = 64;
 const KEY_FILE: &str = "key";
+/// Functions that components have in common.
+const FUNCTIONS_FILE: &str = "functions";
 /// Bytes of a file that are read at once.
 const PART_BYTES: usize = 64 << 10;
 /// Group and others.
@@ -62,7 +64,12 @@ impl Cache {
         Ok(Self { dir: dir.to_owned(), key, bytes_max })
     }
 
-    /// Loads what [`Cache::store`] wrote under the name; `None` when it is missing or foreign.
+    /// The functions of components that were compiled here by a compiler.
+    pub(crate) fn functions(&self, compiler: String) -> Functions {
+        Functions::new(self.dir.join(FUNCTIONS_FILE), self.key, compiler)
+    }
+
+    /// Loads what [`Cache::finish`] wrote under the name; `None` when it is missing or foreign.
     ///
     /// # Errors
     /// The engine's, when the code is of another engine or needs more than the pool's slots have.

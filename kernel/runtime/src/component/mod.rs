@@ -1,6 +1,7 @@
 //! A component from bytes to machine code: checked in stages, compiled once, found again by digest.
 
 mod cache;
+mod inspect;
 mod structure;
 mod world;
 
@@ -14,8 +15,10 @@ use wasmtime::{
 };
 
 use structure::Outline;
+pub use structure::{PACKAGE_BYTES_MAX, PACKAGE_SECTION};
 
 pub(crate) use cache::{Cache, hex};
+pub use inspect::{ComponentInspection, Producer, inspect};
 pub(crate) use world::check_grants;
 
 use crate::{
@@ -51,6 +54,19 @@ pub struct ComponentInfo {
     pub timed: bool,
     /// True when it exports `caxton:agent/snapshot`.
     pub durable: bool,
+    /// The manifest that is packed into it, unread.
+    pub package: Option<Vec<u8>>,
+}
+
+impl ComponentInfo {
+    /// The world that it fits, the largest of `agent`, `timed-agent` and `durable-agent`.
+    pub const fn world(&self) -> &'static str {
+        match (self.timed, self.durable) {
+            (_, true) => "durable-agent",
+            (true, false) => "timed-agent",
+            (false, false) => "agent",
+        }
+    }
 }
 
 /// A component as machine code, linked with the imports of the sandbox. Instances share it.
@@ -144,7 +160,7 @@ fn scan(bytes: &[u8], options: &RuntimeOptions) -> Result<Outline, ComponentErro
 }
 
 fn describe(bytes: &[u8], found: Outline) -> Result<ComponentInfo, ComponentError> {
-    let Outline { imports, exports } = found;
+    let Outline { imports, exports, package } = found;
     let lanes = world::check_exports(&exports)?;
     world::check_imports(&imports)?;
     Ok(ComponentInfo {
@@ -154,6 +170,7 @@ fn describe(bytes: &[u8], found: Outline) -> Result<ComponentInfo, ComponentErro
         exports,
         timed: lanes.timed,
         durable: lanes.durable,
+        package,
     })
 }
 

@@ -32,11 +32,18 @@ const MODULES_MAX: u64 = 64;
 /// Types, imports, aliases, instances and adapters of the component itself.
 const ITEMS_MAX: u64 = 100_000;
 
-/// The names at the component's rim.
+/// The custom section at the component's top level that has an agent's manifest as JSON.
+pub const PACKAGE_SECTION: &str = "caxton:manifest";
+/// Bytes of that manifest.
+pub const PACKAGE_BYTES_MAX: usize = 64 << 10;
+
+/// What stands at the component's rim.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
+    /// The manifest that is packed into it, as it stands there.
+    pub(super) package: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -135,6 +142,17 @@ fn name(payload: Payload<'_>, outline: &mut Outline) -> Result<(), ComponentErro
             for export in section {
                 let export = export.map_err(|error| invalid(&error))?;
                 outline.exports.push(export.name.full_name().into_owned());
+            }
+        }
+        Payload::CustomSection(section) if section.name() == PACKAGE_SECTION => {
+            let bytes = section.data().len();
+            if bytes > PACKAGE_BYTES_MAX {
+                let reason = format!("it has {bytes} bytes, at most {PACKAGE_BYTES_MAX} are read");
+                return Err(ComponentError::Package { reason });
+            }
+            if outline.package.replace(section.data().to_vec()).is_some() {
+                let reason = format!("the component has two sections `{PACKAGE_SECTION}`, expected one");
+                return Err(ComponentError::Package { reason });
             }
         }
         _ => {}

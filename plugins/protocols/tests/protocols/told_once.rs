@@ -84,6 +84,13 @@ fn a_removed_agents_call_is_told_once() {
 }
 
 #[test]
+fn an_agent_outside_of_the_server_that_is_lost_is_gone_for_good() {
+    assert_eq!(told(&[&[loss(Code::ATTACHMENT_LOST)], &[poison()]]), one_failure("CX0613"));
+    let mut net = called(&[P]);
+    assert_eq!(net.observe(&[loss(Code::ATTACHMENT_LOST)]).letters(), ["failure 11>1 re 111 agent-lost"]);
+}
+
+#[test]
 fn a_call_that_comes_to_nothing_after_its_reply_by_is_not_told() {
     let mut net = called(&[P]);
     net.at(T0 + 1_001);

@@ -207,7 +207,7 @@ async fn no_answer_in_time_is_a_timeout_that_names_the_conversation() {
         assert_eq!(reply.json()["conversation-id"], question.head.conversation.to_string());
         assert_eq!(reply.json()["detail"], "no answer from `echo@test` within 5000 ms");
         let late = answer(question, Performative::Inform, "");
-        assert_eq!(bench.shared.waiting.deliver(late), Code::CONVERSATION_UNKNOWN, "{path}");
+        assert_eq!(bench.shared.asking.deliver(late), Code::CONVERSATION_UNKNOWN, "{path}");
     }
 }
 
@@ -265,7 +265,7 @@ async fn the_endpoint_tells_the_fate_of_each_answer() {
     let bench = Bench::new();
     let rest = Arc::new(Rest::create(bench.fake.host(), Config::default()).unwrap());
     assert!(rest.ports().endpoint.is_some());
-    let mut ticket = rest.shared.waiting.open(1);
+    let mut ticket = rest.shared.asking.waiting().open(1);
     ticket.expect(Uid::from_u128(1), 5).unwrap();
     let mut question = Envelope::new(caxton_plugin::Header::default(), Payload::EMPTY);
     (question.head.conversation, question.head.reply_with) = (Uid::from_u128(1), 5);
@@ -273,4 +273,18 @@ async fn the_endpoint_tells_the_fate_of_each_answer() {
     question.head.reply_with = 6;
     let unknown = answer(&question, Performative::Inform, "");
     assert_eq!(rest.deliver(vec![unknown, known]), [Code::CONVERSATION_UNKNOWN, Code::NONE]);
+}
+
+#[tokio::test]
+async fn what_nobody_answers_can_not_be_asked() {
+    for act in ["failure", "not-understood"] {
+        let bench = Bench::new();
+        let body = format!(r#"{{"performative":"{act}","receiver":["echo"]}}"#);
+        let asked = bench.call("POST", "/v1/ask", body).await;
+        let raw = bench.call("POST", &format!("/v1/agents/echo/ask?performative={act}"), "").await;
+        for reply in [asked, raw] {
+            assert_eq!(reply.problem(), (400, "CX0300".to_owned()), "{act}");
+        }
+        assert!(bench.fake.take_submitted().is_empty());
+    }
 }

@@ -54,7 +54,7 @@ impl Bench {
     pub(super) fn with(config: Config) -> Self {
         let fake = FakeHost::new();
         let shared = Arc::new(Shared::new(fake.host(), config));
-        shared.set_address(shared.host.claim("rest").unwrap());
+        shared.asking.set_address(shared.host.claim("rest").unwrap());
         Self { app: App::new(shared.clone()), fake, shared }
     }
 
@@ -87,7 +87,7 @@ impl Bench {
         loop {
             for message in self.fake.take_submitted() {
                 for answer in agents(self, &message) {
-                    assert_eq!(self.shared.waiting.deliver(answer), Code::NONE);
+                    assert_eq!(self.shared.asking.deliver(answer), Code::NONE);
                 }
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bench::Bench;
 
 /// Method, path, body, and the verb with its request.
-const OPERATIONS: [(&str, &str, &str, &str, &str); 27] = [
+const OPERATIONS: [(&str, &str, &str, &str, &str); 45] = [
     ("GET", "/v1/status", "", "server.status", "{}"),
     ("GET", "/healthz", "", "server.health", "{}"),
     ("GET", "/v1/components", "", "components.list", "{}"),
@@ -23,6 +23,54 @@ const OPERATIONS: [(&str, &str, &str, &str, &str); 27] = [
     ("GET", "/v1/conversations", "", "conversations.list", r#"{"limit":50}"#),
     ("GET", "/v1/conversations?limit=7", "", "conversations.list", r#"{"limit":7}"#),
     ("GET", "/v1/conversations/auction-1", "", "conversations.get", r#"{"id":"auction-1"}"#),
+    (
+        "GET",
+        "/v1/conversations/auction-1?version=7&wait-ms=30000",
+        "",
+        "conversations.get",
+        r#"{"id":"auction-1","version":7,"wait-ms":30000}"#,
+    ),
+    ("GET", "/v1/config", "", "server.config", "{}"),
+    ("GET", "/v1/events", "", "events.list", "{}"),
+    (
+        "GET",
+        "/v1/events?after=18446744073709551615&limit=1000&wait-ms=0&tail=5",
+        "",
+        "events.list",
+        r#"{"after":18446744073709551615,"limit":1000,"wait-ms":0,"tail":5}"#,
+    ),
+    (
+        "GET",
+        "/v1/logs?agent=a&plugin=p&conversation=c&level=warn&after=9",
+        "",
+        "logs.list",
+        r#"{"agent":"a","plugin":"p","conversation":"c","level":"warn","after":9}"#,
+    ),
+    ("POST", "/v1/jobs", r#"{ "agent": "a" }"#, "jobs.create", r#"{ "agent": "a" }"#),
+    ("GET", "/v1/jobs?limit=7", "", "jobs.list", r#"{"limit":7}"#),
+    ("GET", "/v1/jobs/j?version=3&wait-ms=1", "", "jobs.get", r#"{"id":"j","version":3,"wait-ms":1}"#),
+    (
+        "GET",
+        "/v1/jobs/j/results?state=failed&after=1",
+        "",
+        "jobs.results",
+        r#"{"id":"j","state":"failed","after":1}"#,
+    ),
+    ("POST", "/v1/jobs/j/cancel", "", "jobs.cancel", r#"{"id":"j"}"#),
+    ("POST", "/v1/jobs/j/resume", "", "jobs.resume", r#"{"id":"j"}"#),
+    ("DELETE", "/v1/jobs/j", "", "jobs.delete", r#"{"id":"j"}"#),
+    ("POST", "/v1/attachments", r#"{"name":"buyer"}"#, "attachments.open", r#"{"name":"buyer"}"#),
+    ("GET", "/v1/attachments", "", "attachments.list", "{}"),
+    ("GET", "/v1/attachments/i/messages?after=2", "", "attachments.receive", r#"{"id":"i","after":2}"#),
+    (
+        "POST",
+        "/v1/attachments/i/messages",
+        r#"{"messages":[]}"#,
+        "attachments.send",
+        r#"{"messages":[],"id":"i"}"#,
+    ),
+    ("DELETE", "/v1/attachments/i", "", "attachments.close", r#"{"id":"i"}"#),
+    ("GET", "/v1/events?wait-ms=30000", "", "events.list", r#"{"wait-ms":30000}"#),
     ("GET", "/v1/dead-letters", "", "dead-letters.list", r#"{"limit":50}"#),
     ("GET", "/v1/dead-letters?limit=1000", "", "dead-letters.list", r#"{"limit":1000}"#),
     (
@@ -65,7 +113,13 @@ async fn each_operation_is_a_verb_and_gives_its_document() {
         let document = json!({"kind": "caxton.test/v1", "live": true});
         bench.fake.answer(verb, document.clone());
         let reply = bench.call(method, path, body).await;
-        assert_eq!((reply.status, reply.json()), (StatusCode::OK, document), "{method} {path}");
+        let status = match (method, path) {
+            ("POST", "/v1/jobs") => StatusCode::ACCEPTED,
+            ("POST", "/v1/attachments") => StatusCode::CREATED,
+            ("POST", "/v1/attachments/i/messages") => StatusCode::MULTI_STATUS,
+            _ => StatusCode::OK,
+        };
+        assert_eq!((reply.status, reply.json()), (status, document), "{method} {path}");
         assert_eq!(reply.header("content-type"), "application/json", "{method} {path}");
         let [(found, asked)] = bench.fake.invocations().try_into().unwrap();
         assert_eq!((found.as_str(), parsed(&asked)), (verb, parsed(request)), "{method} {path}");
@@ -173,4 +227,21 @@ async fn a_query_that_is_not_understood_is_refused() {
         assert_eq!(reply.problem(), (400, "CX0602".to_owned()), "{query}");
         assert_eq!(bench.fake.invocations(), [], "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_contract_net_is_an_operation_that_carries_the_requests_trace() {
+    let bench = Bench::new();
+    bench.fake.answer("contract-nets.run", json!({"kind": "caxton.contract-net/v1", "outcome": "no-bids"}));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = Request::post("/v1/contract-nets")
+        .header("content-type", "application/json")
+        .header("traceparent", trace)
+        .body(Body::from(json!({"participants": ["a"], "task": "t"}).to_string()));
+    let reply = bench.send(request.unwrap()).await;
+    assert_eq!((reply.status, &reply.json()["outcome"]), (StatusCode::OK, &json!("no-bids")));
+    let (verb, call) = bench.fake.invocations().remove(0);
+    let call: serde_json::Value = serde_json::from_str(&call).unwrap();
+    assert_eq!(verb, "contract-nets.run");
+    assert_eq!(call, json!({"participants": ["a"], "task": "t", "traceparent": trace}));
 }

@@ -155,7 +155,7 @@ async fn every_refusal_has_its_status_and_says_when_to_try_again() {
 #[tokio::test]
 async fn too_many_who_wait_are_told_when_to_come_again() {
     let bench = Bench::with(crate::Config { waiting_max: 1, ..crate::Config::default() });
-    let mut ticket = bench.shared.waiting.open(1);
+    let mut ticket = bench.shared.asking.waiting().open(1);
     ticket.expect(caxton_plugin::Uid::from_u128(7), 7).unwrap();
     let reply = bench.call("POST", "/v1/ask", message(json!({}))).await;
     assert_eq!((reply.problem(), reply.header("retry-after")), ((429, "CX0608".to_owned()), "1"));
@@ -185,21 +185,4 @@ async fn a_question_that_was_asked_before_has_no_answer_to_give() {
     bench.fake.refuse_next(Code::DUPLICATE);
     let reply = bench.call("POST", "/v1/ask", message(json!({"id": ID}))).await;
     assert_eq!(reply.problem(), (409, "CX0320".to_owned()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_contract_net_sends_in_its_class() {
-    let bench = Bench::new();
-    let call = json!({"participants": ["a", "b"], "task": "t", "class": "durable", "deadline-ms": 50});
-    let mut calls = 0;
-    let reply = bench.answered(bench.call("POST", "/v1/contract-nets", call.to_string()), |_, message| {
-        assert_eq!(message.head.class, class::DURABLE);
-        calls += 1;
-        vec![]
-    });
-    assert_eq!(reply.await.json()["outcome"], "no-bids");
-    assert_eq!(calls, 2);
-    let call = json!({"participants": ["a"], "task": "t", "class": "safe"});
-    let reply = bench.call("POST", "/v1/contract-nets", call.to_string()).await;
-    assert_eq!(reply.problem(), (400, "CX0322".to_owned()));
 }

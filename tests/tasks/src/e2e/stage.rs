@@ -231,7 +231,7 @@ fn configuration(wants: Wants, folder: &Path) -> Result<String, String> {
     let native = artifacts::native()?;
     let path = |name: &str| format!("{:?}", folder.join(name));
     let mut text = format!(
-        "[server]\ndrain_ms = 5000\n\n[limits]\nsignals_per_second_max = 1000000000\n{}\n\n[plugins.router]\n[plugins.protocols]\nclosed_max = {CLOSED}\n[plugins.rest]\nlisten = \
+        "[server]\ndrain_ms = 5000\n\n[limits]\nsignals_per_second_max = 1000000000\n{}\n\n[plugins.router]\n[plugins.protocols]\nclosed_max = {CLOSED}\n[plugins.gateway]\n[plugins.rest]\nlisten = \
          \"127.0.0.1:{}\"\n",
         wants.limits,
         free_port()?

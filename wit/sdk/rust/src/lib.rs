@@ -64,7 +64,7 @@ pub use executor::{
 };
 pub use fault::{Failure, Fault, FaultKind, Reason, Refusal};
 pub use host::{AgentRef, Uid};
-pub use message::{FIPA_CONTRACT_NET, FIPA_REQUEST, Marks, Message, Performative};
+pub use message::{FIPA_CONTRACT_NET, FIPA_REQUEST, Marks, Message, PARTIAL, Performative};
 pub use names::{find, name_of, resolve};
 pub use time::Instant;
 

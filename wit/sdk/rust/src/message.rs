@@ -12,6 +12,9 @@ pub const FIPA_REQUEST: &str = "fipa-request";
 /// The protocol of one round of bidding (SC00029).
 pub const FIPA_CONTRACT_NET: &str = "fipa-contract-net";
 
+/// The user parameter of an answer that others follow.
+pub const PARTIAL: &str = "X-Partial";
+
 /// What the platform noted about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks(u32);
@@ -155,6 +158,11 @@ impl Message {
     /// Begins an `inform` in answer.
     pub fn inform(&self) -> Draft {
         self.reply(Performative::Inform)
+    }
+    /// Begins a part of an answer, which others follow; the last one is an `inform`. Ask within no protocol for it: a
+    /// request of `fipa-request` has one result.
+    pub fn reply_part(&self) -> Draft {
+        self.inform().param(PARTIAL, "true")
     }
     /// Makes a `refuse` with a reason.
     pub fn refuse(&self, reason: &Reason) -> Draft {

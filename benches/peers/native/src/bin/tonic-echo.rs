@@ -6,30 +6,24 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll},
-    time::Instant,
 };
 
-use hdrhistogram::Histogram;
 use peers::{
-    Arguments, CONTENT_BYTES, Failure, Measure, WARM_UP, histogram, nanos_since,
+    Arguments, CONTENT_BYTES, Failure,
+    calls::{self, Call},
     server::{Server, announce, is_server},
 };
-use tokio::{net::TcpListener, runtime, task::JoinSet, time::sleep};
+use tokio::{net::TcpListener, runtime};
 use tonic::{
     Request, Response, Status,
     body::Body,
-    client,
     codegen::{
         BoxFuture, Bytes, Service,
         http::{self, uri::PathAndQuery},
     },
     server::{self, NamedService, UnaryService},
-    transport::{self, Channel, server::TcpIncoming},
+    transport::{self, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
 
@@ -39,6 +33,27 @@ const METHOD: &str = "/peers.Echo/Echo";
 struct Payload {
     #[prost(bytes = "bytes", tag = "1")]
     content: Bytes,
+}
+
+/// The question of the client.
+#[derive(Clone)]
+struct Echoed;
+
+impl Call for Echoed {
+    type Question = Payload;
+    type Answer = Payload;
+
+    fn path(&self) -> PathAndQuery {
+        PathAndQuery::from_static(METHOD)
+    }
+
+    fn question(&self) -> Payload {
+        Payload { content: Bytes::from(vec![b'x'; CONTENT_BYTES]) }
+    }
+
+    fn is_answered(&self, answer: &Payload) -> bool {
+        answer.content.len() == CONTENT_BYTES
+    }
 }
 
 /// The service; it has one method, so it need not look at the path.
@@ -82,7 +97,8 @@ fn main() -> Result<(), Failure> {
     }
     let server = Server::start()?;
     let client = runtime::Builder::new_current_thread().enable_all().build()?;
-    client.block_on(load(server.url.clone(), &arguments))?.print();
+    let load = calls::load(server.url.clone(), Echoed, arguments.size, arguments.span());
+    client.block_on(load)?.print();
     Ok(())
 }
 
@@ -92,49 +108,4 @@ async fn serve() -> Result<(), Failure> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     transport::Server::builder().add_service(Echo).serve_with_incoming(incoming).await?;
     Ok(())
-}
-
-async fn load(url: String, arguments: &Arguments) -> Result<Measure, Failure> {
-    let channel = Channel::from_shared(url)?.tcp_nodelay(true).connect().await?;
-    let (measuring, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let mut callers = JoinSet::new();
-    for _ in 0..arguments.size {
-        callers.spawn(call_again_and_again(channel.clone(), Arc::clone(&measuring), Arc::clone(&ended)));
-    }
-    sleep(WARM_UP).await;
-    let begun = Instant::now();
-    measuring.store(true, Ordering::Relaxed);
-    sleep(arguments.span()).await;
-    measuring.store(false, Ordering::Relaxed);
-    let seconds = begun.elapsed().as_secs_f64();
-    ended.store(true, Ordering::Relaxed);
-    let mut latencies = histogram();
-    while let Some(done) = callers.join_next().await {
-        latencies.add(done??)?;
-    }
-    Ok(Measure { value: latencies.len() as f64 / seconds, latencies: Some(latencies) })
-}
-
-async fn call_again_and_again(
-    channel: Channel,
-    measuring: Arc<AtomicBool>,
-    ended: Arc<AtomicBool>,
-) -> Result<Histogram<u64>, Failure> {
-    let mut grpc = client::Grpc::new(channel);
-    let content = Bytes::from(vec![b'x'; CONTENT_BYTES]);
-    let mut latencies = histogram();
-    while !ended.load(Ordering::Relaxed) {
-        let called = Instant::now();
-        grpc.ready().await?;
-        let request = Request::new(Payload { content: content.clone() });
-        let codec = ProstCodec::<Payload, Payload>::default();
-        let answer = grpc.unary(request, PathAndQuery::from_static(METHOD), codec).await?;
-        if answer.into_inner().content.len() != CONTENT_BYTES {
-            return Err("the answer is not what was sent".into());
-        }
-        if measuring.load(Ordering::Relaxed) {
-            latencies.record(nanos_since(called))?;
-        }
-    }
-    Ok(latencies)
 }

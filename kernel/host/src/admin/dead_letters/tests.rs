@@ -5,15 +5,13 @@ use std::sync::{
 
 use caxton_abi::{Envelope, Header, Payload};
 use caxton_core::{Bus, Endpoint, Limits, Options};
-use caxton_runtime::{CompilerMode, Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    admin::{Components, Readiness, UPLOADS_MAX},
+    admin::bench,
     clock::Clock,
-    pump::Pump,
     store::{Port, Recover, Storage, faulty::Faulty},
 };
 
@@ -45,29 +43,13 @@ fn bench() -> Bench {
     let limits = Arc::new(Limits::default());
     let options = Options { platform: "test".into(), limits, workers: 1, seed: 1, content_in_signals: false };
     let bus = Arc::new(Bus::new(options).unwrap());
-    let options =
-        RuntimeOptions { agents_max: 1, ..RuntimeOptions::new(dir.path(), CompilerMode::InProcess) };
     let storage = Storage::new(Arc::clone(&bus), clock, Recover::Strict, dir.path());
     let port = Arc::new(Faulty::default());
     storage.open("faulty", true, Arc::clone(&port) as Arc<dyn Port>).unwrap();
     let (edge, sink) = (Arc::new(Sink { takes: true.into() }), Arc::new(Sink::default()));
     let sender = bus.claim("edge", 1, edge, clock.now()).unwrap();
     let receiver = bus.claim("sink", 1, Arc::clone(&sink) as _, clock.now()).unwrap();
-    let admin = Arc::new(Admin {
-        pump: Pump::new(Arc::clone(&bus), clock),
-        runtime: Arc::new(Runtime::new(options.clone()).unwrap()),
-        clock,
-        workers: 1,
-        components: Components::default(),
-        uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
-        readiness: Arc::new(Readiness::default()),
-        storage,
-        fleet: std::sync::OnceLock::new(),
-        memory_bytes_max: options.memory_bytes_max,
-        turn_ms_max: options.turn_ms_max,
-        init_ms_max: options.init_ms_max,
-        bus,
-    });
+    let admin = bench::admin(bus, clock, storage, dir.path());
     admin.storage.take_over(&admin);
     Bench { admin, sink, sender, receiver, port, _dir: dir }
 }
@@ -98,8 +80,8 @@ impl Bench {
 
     fn ask(&self, verb: &str, request: Value) -> Result<Value, Refused> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let answer = runtime.block_on(self.admin.invoke(verb, request.to_string().as_bytes()));
-        answer.map(|document| serde_json::from_slice(&document).unwrap())
+        let answer = runtime.block_on(self.admin.invoke(verb, Payload::from(request.to_string())));
+        answer.map(|document| serde_json::from_slice(document.as_slice()).unwrap())
     }
 
     fn ids(&self, request: Value) -> Vec<Value> {
@@ -223,8 +205,8 @@ fn the_status_has_the_books_of_each_class_and_the_store() {
     bench.send(class::DURABLE, b"one");
     bench.admin.storage.writer().unwrap().flush(std::time::Duration::from_secs(20));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let answer = runtime.block_on(bench.admin.invoke("server.status", b"")).unwrap();
-    let status: Value = serde_json::from_slice(&answer).unwrap();
+    let answer = runtime.block_on(bench.admin.invoke("server.status", Payload::EMPTY)).unwrap();
+    let status: Value = serde_json::from_slice(answer.as_slice()).unwrap();
     let books = &status["accounting"];
     assert_eq!(books["by-class"]["durable"]["dead-lettered"], 1);
     assert_eq!((&books["by-class"]["acked"]["submitted"], &books["holds"]), (&json!(0), &json!(true)));
