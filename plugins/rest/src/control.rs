@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caxton_plugin::{Code, Error, Payload};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
@@ -164,8 +164,8 @@ pub(crate) async fn components(State(shared): Shares) -> Result<Response, Proble
 )]
 pub(crate) async fn deploy(State(shared): Shares, request: Request) -> Result<Response, Problem> {
     let body = input::body(&shared, request, Media::Json, shared.config.body_bytes_max).await?;
-    let manifest = input::json::<input::Members>(&body)?;
-    change(&shared, "agents.deploy", manifest.to_string().into()).await
+    input::json::<IgnoredAny>(&body)?;
+    change(&shared, "agents.deploy", Vec::from(body).into()).await
 }
 
 /// Lists agents.

@@ -149,6 +149,8 @@ impl Admin {
             }
             "components.list" => self.plain(request, |_: Nothing| Ok(self.list_components())),
             "agents.deploy" => {
+                // As it was written first: a key that stands twice, at any depth, is refused with its place.
+                parse::<Manifest>(request)?;
                 let manifest: Manifest = self.manifest(parse(request)?)?;
                 self.blocking(move |admin| {
                     let agent = admin.deploy(manifest.clone())?;
